@@ -67,7 +67,7 @@ def lstm_cell() -> str:
 
 
 def _line(name, *points, arrow=True):
-    """A polyline through the points, in a symbol's colour, with a head at the last one."""
+    """Draw a polyline in a symbol's colour, with a head at the last point."""
     stroke = colour(name)
     path = " ".join(f"{x},{y}" for x, y in points)
     line = f'<polyline points="{path}" fill="none" stroke="{stroke}" stroke-width="2.2"/>'

@@ -250,9 +250,7 @@ class _TorchAdapter:
     @classmethod
     def read(cls, layer):
         cell, (input_size, hidden_size) = cls.describe(layer)
-        weights = {
-            name: tensor.detach().cpu().numpy() for name, tensor in layer.named_parameters()
-        }
+        weights = {name: tensor.detach().cpu().numpy() for name, tensor in layer.named_parameters()}
         W, U = weights["weight_ih_l0"], weights["weight_hh_l0"]
         if layer.bias:
             b = weights["bias_ih_l0"] + weights["bias_hh_l0"]

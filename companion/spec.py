@@ -80,7 +80,7 @@ def check_shape(argument: str, got: tuple[int, ...], expected: tuple[int | str, 
     """
     got = tuple(got)
     fits = len(got) == len(expected) and all(
-        isinstance(want, str) or have == want for have, want in zip(got, expected)
+        isinstance(want, str) or have == want for have, want in zip(got, expected, strict=True)
     )
     if not fits:
         wanted = "(" + ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "") + ")"
@@ -90,9 +90,7 @@ def check_shape(argument: str, got: tuple[int, ...], expected: tuple[int | str, 
 def check_names(argument: str, got: Mapping, expected: Mapping) -> None:
     """Refuse a mapping whose keys are not exactly the expected parameter names."""
     if set(got) != set(expected):
-        raise ValueError(
-            f"{argument} has the names {sorted(got)}, expected {sorted(expected)}"
-        )
+        raise ValueError(f"{argument} has the names {sorted(got)}, expected {sorted(expected)}")
 
 
 def check_size(argument: str, got: int) -> int:

@@ -1,0 +1,147 @@
+"""The figures' promises: colours that can be told apart and read, both themes, same bytes twice."""
+
+import itertools
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from companion import diagrams, plots
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
+VISION = {
+    "full": np.eye(3),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
+
+
+def linear(colour):
+    rgb = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one, other):
+    """WCAG 2 contrast of two colours, from 1 to 21."""
+    light, dark = sorted((linear(c) @ [0.2126, 0.7152, 0.0722] for c in (one, other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def oklab(rgb):
+    lms = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    lab = np.array(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
+    return lab @ np.cbrt(lms @ np.clip(rgb, 0, 1))
+
+
+@pytest.mark.parametrize("theme", plots.SYMBOL_COLOURS)
+def test_symbols_can_be_read_as_text(theme):
+    paper = plots.NEUTRAL_COLOURS[theme]["paper"]
+    for name in (*plots.SYMBOL_COLOURS[theme], "ink", "muted"):
+        assert contrast(plots.THEMES[theme][name], paper) >= 4.5, name
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("theme", plots.SYMBOL_COLOURS)
+def test_symbols_can_be_told_apart(theme, vision):
+    seen = {
+        name: oklab(VISION[vision] @ linear(colour))
+        for name, colour in plots.SYMBOL_COLOURS[theme].items()
+    }
+    for one, other in itertools.combinations(seen, 2):
+        # About four times the difference that is just noticeable.
+        assert np.linalg.norm(seen[one] - seen[other]) > 0.08, (one, other)
+
+
+def test_both_themes_name_the_same_colours():
+    assert plots.THEMES["light"].keys() == plots.THEMES["dark"].keys()
+    assert len(set(plots.THEMES["light"].values())) == len(plots.THEMES["light"])
+
+
+def small_figure():
+    fig, ax = plots.figure()
+    ax.plot([0, 1], [0, 1], color=plots.colour("f"))
+    plots.label(ax, 1, 1, "$f_t$", "f")
+    return fig
+
+
+def test_a_figure_has_the_same_bytes_twice():
+    assert plots.svg(small_figure()) == plots.svg(small_figure())
+
+
+def test_every_colour_of_a_figure_follows_the_theme():
+    svg = plots.svg(small_figure())
+    ET.fromstring(svg)
+    dark = plots.THEMES["dark"]["f"]
+    assert f"--f:{dark};" in svg
+    body = svg.split("</style>", 1)[1]
+    painted = re.findall(r"(?:fill|stroke): ([^;\"]+)", body)
+    assert painted
+    assert [p for p in painted if p != "none" and not p.startswith("var(--")] == []
+
+
+def test_style_does_not_leak():
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    small_figure()
+    assert dict(mpl.rcParams) == before
+
+
+def test_show_displays_one_svg_and_closes(monkeypatch):
+    import IPython.display
+    import matplotlib.pyplot as plt
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    fig = small_figure()
+    plots.show(fig)
+    assert len(shown) == 1 and shown[0].data.startswith("<svg")
+    assert not plt.fignum_exists(fig.number)
+
+
+def test_unknown_colour_is_refused():
+    with pytest.raises(KeyError):
+        plots.colour("z")
+
+
+def test_cell_diagram_shows_every_symbol_in_its_colour():
+    root = ET.fromstring(diagrams.lstm_cell())
+    texts = {
+        "".join(element.itertext()): element.get("fill")
+        for element in root.iter("{http://www.w3.org/2000/svg}text")
+    }
+    for name in "ifgoch":
+        assert texts[f"{name}t"] == f"var(--{name}, {plots.colour(name)})"
+    assert {"xt", "ht−1", "ct−1", "tanh", "σ"} <= texts.keys()
