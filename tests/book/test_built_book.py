@@ -1,0 +1,103 @@
+"""The built book: no warning, the buttons, the numbers in the prose, the colours, the API."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+REPOSITORY = CONFIG["repository"]["url"]
+SLUG = REPOSITORY.removeprefix("https://github.com/")
+PAGES = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix()
+    for path in (ROOT / "notebooks").glob("*/*.ipynb")
+)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """Build a copy of the book, warnings as errors; return the folder of its pages."""
+    source = tmp_path_factory.mktemp("book source")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, source)
+    for name in ("book", "notebooks", "companion", "tools"):
+        shutil.copytree(
+            ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
+        )
+    done = subprocess.run(
+        [sys.executable, str(source / "tools" / "book.py")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return source / "_build" / "html"
+
+
+def read(html, page):
+    return (html / f"{page}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_launch_and_download_buttons(html, page):
+    text = read(html, page)
+    branch = CONFIG["repository"]["branch"]
+    assert f"https://colab.research.google.com/github/{SLUG}/blob/{branch}/{page}.ipynb" in text
+    assert re.search(rf"https://mybinder\.org/v2/gh/{SLUG}/{branch}\?[^\"]*{page}\.ipynb", text)
+    assert f"_sources/{page}.ipynb" in text
+    assert (html / "_sources" / f"{page}.ipynb").exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_glued_numbers_are_in_the_prose(html, page):
+    text = read(html, page)
+    names = set(re.findall(r"\{glue:text\}`(\w+)`", (ROOT / f"{page}.ipynb").read_text()))
+    assert names
+    assert "glue:text" not in text
+    # What is glued is quoted, bold, in the prose; the cell itself shows nothing.
+    assert text.count('class="pasted-text"') >= len(names)
+    assert not [name for name in names if f"{name} = " in text]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_figure_of_the_page_is_there(html, page):
+    figures = re.findall(r'<img alt="([^"]*)"[^>]*src="([^"]*_images/[^"]+)"', read(html, page))
+    assert figures
+    for alt, source in figures:
+        assert len(alt) >= 40
+        assert ((html / page).parent / source).resolve().exists()
+
+
+def test_equations_are_coloured_and_the_macros_known(html):
+    text = read(html, "notebooks/3-algorithms/3-1-forward")
+    assert r"\symf{f_t}" in text
+    for name in "ifgoch":
+        assert rf'"sym{name}": ["\\class{{sym-{name}}}{{#1}}", 1]' in text
+    assert "--gbg-f:" in (html / "_static" / "symbol-colours.css").read_text()
+
+
+def test_equations_need_no_other_server(html):
+    text = read(html, "notebooks/3-algorithms/3-1-forward")
+    [script] = re.findall(r'src="([^"]*tex-chtml\.js[^"]*)"', text)
+    assert (html / "notebooks/3-algorithms" / script.split("?")[0]).resolve().exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("spec", "companion.spec.CellSpec"),
+        ("numpy", "companion.numpy.LSTM.forward"),
+        ("numpy", "companion.numpy.LSTM.backward"),
+        ("torch", "companion.torch.LSTM"),
+        ("torch", "companion.torch.layer.Recurrent.forward"),
+        ("keras", "companion.keras.LSTM"),
+        ("interchange", "companion.interchange.load_parameters"),
+        ("figures", "companion.plots.show"),
+    ],
+)
+def test_reference_describes_the_package(html, page, name):
+    assert f'id="{name}"' in read(html, f"book/api/{page}")
