@@ -7,16 +7,17 @@ dark. Matplotlib is imported when a figure is made, so the colours can be had wi
 import io
 import re
 
-#: Symbol -> colour, for both themes. Readable as text on the page (contrast of at least 4.5 to 1)
-#: and told apart under the three colour-vision deficiencies; ``tests/test_plots.py`` measures both.
+#: Symbol -> colour, for both themes. Readable as text on the page (contrast of at least 4.5 to 1),
+#: unlike the ink around it, and told apart under the three colour-vision deficiencies:
+#: ``tests/test_plots.py`` measures all of it.
 SYMBOL_COLOURS = {
     "light": {
-        "i": "#3d3af2",  # input gate
-        "f": "#c04f45",  # forget gate
-        "g": "#9a52a8",  # candidate
-        "o": "#16390e",  # output gate
-        "c": "#7c4b04",  # cell state
-        "h": "#0f5a70",  # hidden state
+        "i": "#1b249f",  # input gate
+        "f": "#b02e0c",  # forget gate
+        "g": "#8932ca",  # candidate
+        "o": "#0b6b4a",  # output gate
+        "c": "#632b00",  # cell state
+        "h": "#287da6",  # hidden state
     },
     "dark": {
         "i": "#7fa4ff",
@@ -24,7 +25,7 @@ SYMBOL_COLOURS = {
         "g": "#c563b0",
         "o": "#4fa01a",
         "c": "#ffe173",
-        "h": "#a8f0ee",
+        "h": "#80f0ff",
     },
 }
 

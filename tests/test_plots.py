@@ -84,6 +84,13 @@ def test_symbols_can_be_told_apart(theme, vision):
         assert np.linalg.norm(seen[one] - seen[other]) > 0.08, (one, other)
 
 
+@pytest.mark.parametrize("theme", plots.SYMBOL_COLOURS)
+def test_symbols_do_not_look_like_plain_text(theme):
+    ink = oklab(linear(plots.NEUTRAL_COLOURS[theme]["ink"]))
+    for name, colour in plots.SYMBOL_COLOURS[theme].items():
+        assert np.linalg.norm(oklab(linear(colour)) - ink) > 0.09, name
+
+
 def test_both_themes_name_the_same_colours():
     assert plots.THEMES["light"].keys() == plots.THEMES["dark"].keys()
     assert len(set(plots.THEMES["light"].values())) == len(plots.THEMES["light"])
