@@ -37,8 +37,9 @@ help: ## List the targets
 book: book-environment ## Build the HTML book, warnings as errors, and say where it is
 	@$(RUN) tools/book.py
 
+# One thread for each of the two workers: with more, they wait for each other and take twice as long.
 test: lint ## Check the style, run the unit tests and every notebook, on two workers
-	@$(RUN) -m pytest tests notebooks --nbval-lax --nbval-current-env \
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests notebooks --nbval-lax --nbval-current-env \
 		-n 2 --dist loadscope --durations=15
 
 lint: environment ## Check style and formatting

@@ -128,14 +128,16 @@ def test_first_python_that_fits_is_taken(root, tmp_path):
 
 def test_commands_run_in_the_environment(root, tmp_path):
     python = script(tmp_path / "bin" / "python3", "exit 0\n")
-    script(root / ".venv/bin/python", f"(pwd; printf '<%s>' \"$@\"; echo) >> '{tmp_path}/calls'\n")
+    print_call = "(pwd; printf '<%s>' \"$@\" $OMP_NUM_THREADS; echo)"
+    script(root / ".venv" / "bin" / "python", f"{print_call} >> '{tmp_path}/calls'\n")
     status, _, errors = make(root, "test", path=python.parent)
     assert (status, errors) == (0, [])
     calls = (tmp_path / "calls").read_text().splitlines()
     assert set(calls[::2]) == {str(root)}
     assert calls[1:4:2] == ["<-m><ruff><check><.>", "<-m><ruff><format><--check><.>"]
     assert calls[5].startswith("<-m><pytest><tests><notebooks><--nbval-lax><--nbval-current-env>")
-    assert "<-n><2><--dist><loadscope>" in calls[5] and "<--durations=15>" in calls[5]
+    assert "<-n><2><--dist><loadscope>" in calls[5]
+    assert calls[5].endswith("<--durations=15><1>")  # the last is the number of threads
 
     make(root, "notebooks", "PAGE=a b", path=python.parent)
     make(root, "repository", "URL=https://x", path=python.parent)

@@ -343,7 +343,7 @@ def title(page):
             0, f"the page is in folder {page.path.parent.name}", f"a folder named {part}-…"
         )
     first = next(iter(page.parts), Part("nothing"))
-    if first.kind != "heading" or first.level != 1:
+    if first.level != 1:
         yield page.violation(
             1, "the page does not begin with a title", f"'# {page.number} Some words'"
         )

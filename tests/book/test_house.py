@@ -111,7 +111,7 @@ def test_readme_opens_with_the_two_commands():
 def test_readme_names_the_pythons():
     prefix = "Programming Language :: Python :: 3."
     pythons = [c[-4:] for c in PYPROJECT["project"]["classifiers"] if c.startswith(prefix)]
-    assert "Python {}, {} or {}".format(*pythons) in README.read_text("utf-8")
+    assert "Python {}, {} or {}".format(*pythons) in " ".join(README.read_text("utf-8").split())
 
 
 def test_readme_runs_the_tests_as_make_does():

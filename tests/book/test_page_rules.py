@@ -656,6 +656,12 @@ def test_ordinary_output_is_left_alone(read, kind, text):
     assert [str(found) for _, found in violations(read(notebook))] == []
 
 
+def test_a_title_is_of_level_one(read):
+    notebook = good_page()
+    notebook.cells[0].source = f"#{notebook.cells[0].source}"
+    assert "does not begin with a title" in str([*RULES["title"](read(notebook))][0])
+
+
 def test_a_notebook_without_cells_breaks_rules_and_no_test(read):
     broken = {name for name, _ in violations(read(new_notebook()))}
     assert {"title", "opening", "sections", "predict", "exercises", "run-time"} <= broken
