@@ -91,6 +91,9 @@ class Recurrent(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
+    def flatten_parameters(self):
+        """Do nothing: for scripts that call it on ``torch.nn``'s layers, for cuDNN's sake."""
+
     def forward(self, input, hx=None):
         """Run the layer.
 

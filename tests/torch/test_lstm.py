@@ -343,3 +343,10 @@ def test_forward_refuses(error, message, arguments):
 def test_batch_first_is_named_in_its_own_order():
     with pytest.raises(ValueError, match=r"input has shape \(6, 4, 2\), expected \(B, T, 3\)"):
         ct.LSTM(I, H, batch_first=True)(X[..., :2])
+
+
+def test_scripts_that_flatten_parameters_run():
+    ours, _ = pair()
+    before = copy.deepcopy(ours.state_dict())
+    ours.flatten_parameters()
+    close(ours.state_dict().values(), before.values(), tolerance=0)
