@@ -400,3 +400,31 @@ def test_record_survives_nonsense(fake):
     assert fake.prepare("book") is None
     record = json.loads(Path(fake.environment.record).read_text())
     assert record["root"] == str(fake.root) and record["installing"] is None
+
+
+# --- tools/book.py
+
+
+def test_a_warning_fails_every_build_until_it_is_gone(tmp_path):
+    """Sphinx alone warns of a page only once: the next build would not read it again."""
+    root = tmp_path / "a path with spaces"
+    (root / "tools").mkdir(parents=True)
+    shutil.copy(ROOT / "tools" / "book.py", root / "tools")
+    (root / "_config.yml").write_text("title: Small\nonly_build_toc_files: true\n")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+
+    def build(text: str) -> tuple[int, str]:
+        page = root / "index.md"
+        if not page.exists() or page.read_text() != text:  # or Sphinx would read it again
+            page.write_text(text)
+        command = [sys.executable, root / "tools" / "book.py"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stdout.splitlines()[-1]
+
+    broken, whole = "# Small\n\n{nosuchrole}`x`\n", "# Small\n"
+    assert build(broken)[0] == 1
+    assert build(broken)[0] == 1
+    page = root / "_build" / "html" / "index.html"
+    assert build(whole) == (0, page.as_uri())
+    assert page.exists()
+    assert build(whole)[0] == 0
