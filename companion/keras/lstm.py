@@ -17,8 +17,8 @@ class LSTMCell(keras.layers.LSTMCell):
 
     Notes
     -----
-    With ``dtype="float64"`` only the TensorFlow backend computes in float64: on the others
-    ``keras.ops`` rounds products to float32.
+    ``dtype="float64"`` is float64 throughout on the TensorFlow backend. On the PyTorch backend
+    ``keras.ops.matmul`` rounds products to float32.
     """
 
     def call(self, inputs, states, training=False):

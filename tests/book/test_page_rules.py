@@ -315,7 +315,7 @@ def two_figures(notebook):
 
 @bad("figures", 4, "<svg>")
 def inline_svg(notebook):
-    html = f"<svg><svg><title>{ALT}</title></svg></svg><img alt='{ALT}'><figcaption>"
+    html = f"<p><svg><svg><title>{ALT}</title></svg></svg><img alt='{ALT}'><figcaption></p>"
     by_id(notebook, "run").outputs.append(new_output("display_data", {"text/html": html}))
 
 
@@ -660,6 +660,10 @@ def test_a_title_is_of_level_one(read):
     notebook = good_page()
     notebook.cells[0].source = f"#{notebook.cells[0].source}"
     assert "does not begin with a title" in str([*RULES["title"](read(notebook))][0])
+
+
+def test_a_file_without_a_number_breaks_rules_and_no_test(read):
+    assert "title" in {name for name, _ in violations(read(good_page(), name="notes"))}
 
 
 def test_a_notebook_without_cells_breaks_rules_and_no_test(read):
