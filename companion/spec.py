@@ -5,17 +5,18 @@ other module of the package agrees on names through this one.
 
 Symbols and shapes, for input size I, hidden size H and G gates:
 
-======  =========  ==========================================
-name    shape      meaning
-======  =========  ==========================================
-``W``   (G, H, I)  input weights
-``U``   (G, H, H)  recurrent weights
-``b``   (G, H)     biases
-``V``   (3, H)     peephole weights, for i, f, o
-======  =========  ==========================================
+=======  =========  ===========================================================
+name     shape      meaning
+=======  =========  ===========================================================
+``W``    (G, H, I)  input weights
+``U``    (G, H, H)  recurrent weights
+``b``    (G, H)     biases
+``V``    (3, H)     peephole weights, for i, f, o
+``b_u``  (H,)       the bias inside the reset product, with ``reset_after`` only
+=======  =========  ===========================================================
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -26,19 +27,26 @@ class CellSpec:
     Parameters
     ----------
     name
-        The cell's name in the book, such as ``"LSTM"``.
+        The cell's name, of which there is only one: ``"LSTM"``, ``"GRU (reset after)"``.
     gates
         The gates in canonical order: index k of ``W``, ``U`` and ``b`` belongs to ``gates[k]``.
     states
         What one step hands to the next, ``("h",)`` or ``("h", "c")``.
     peepholes
         The gates that also read the cell state, in the order of ``V``'s rows.
+    activation
+        What squashes the candidate, or a plain RNN's sum: ``"tanh"`` or ``"relu"``.
+    reset_after
+        Whether a GRU's reset gate acts on the recurrent product, after it, rather than on h
+        before it.
     """
 
     name: str
     gates: tuple[str, ...]
     states: tuple[str, ...]
     peepholes: tuple[str, ...] = ()
+    activation: str = "tanh"
+    reset_after: bool = False
 
     def shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of every parameter, by name, for input size I and hidden size H."""
@@ -50,15 +58,24 @@ class CellSpec:
         }
         if self.peepholes:
             shapes["V"] = (len(self.peepholes), hidden_size)
+        if self.reset_after:
+            shapes["b_u"] = (hidden_size,)
         return shapes
 
 
 RNN = CellSpec("RNN", gates=("h",), states=("h",))
+RNN_RELU = CellSpec("RNN (ReLU)", gates=("h",), states=("h",), activation="relu")
 LSTM = CellSpec("LSTM", gates=("i", "f", "g", "o"), states=("h", "c"))
 PEEPHOLE_LSTM = CellSpec(
     "PeepholeLSTM", gates=("i", "f", "g", "o"), states=("h", "c"), peepholes=("i", "f", "o")
 )
 GRU = CellSpec("GRU", gates=("r", "z", "n"), states=("h",))
+GRU_RESET_AFTER = CellSpec(
+    "GRU (reset after)", gates=("r", "z", "n"), states=("h",), reset_after=True
+)
+
+#: Every cell, by name.
+CELLS = {cell.name: cell for cell in (RNN, RNN_RELU, LSTM, PEEPHOLE_LSTM, GRU, GRU_RESET_AFTER)}
 
 
 def check_shape(argument: str, got: tuple[int, ...], expected: tuple[int | str, ...]) -> None:
@@ -69,7 +86,7 @@ def check_shape(argument: str, got: tuple[int, ...], expected: tuple[int | str, 
     argument
         The argument's name as the caller wrote it.
     got
-        The shape that was given.
+        The shape that was given. A size of ``None`` is not known yet and fits everything.
     expected
         The shape that is needed. A string stands for a size that is free, such as ``"T"``.
 
@@ -80,11 +97,47 @@ def check_shape(argument: str, got: tuple[int, ...], expected: tuple[int | str, 
     """
     got = tuple(got)
     fits = len(got) == len(expected) and all(
-        isinstance(want, str) or have == want for have, want in zip(got, expected, strict=True)
+        have is None or isinstance(want, str) or have == want
+        for have, want in zip(got, expected, strict=True)
     )
     if not fits:
         wanted = "(" + ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "") + ")"
         raise ValueError(f"{argument} has shape {got}, expected {wanted}")
+
+
+def check_dtype(argument: str, got: object, expected: object) -> None:
+    """Refuse an array of the wrong dtype, in the same words in every framework."""
+    if got != expected:
+        raise TypeError(f"{argument} has dtype {got}, expected {expected}")
+
+
+def check_parts(argument: str, value: object, names: Sequence[str]) -> None:
+    """Refuse a state that is not a tuple or list of as many parts as there are names.
+
+    Raises
+    ------
+    TypeError
+        The message names the argument, what it is, and the parts expected.
+    """
+    if not isinstance(value, tuple | list) or len(value) != len(names):
+        raise TypeError(
+            f"{argument} is {describe(value)}, expected a tuple of {len(names)}: "
+            f"({', '.join(names)})"
+        )
+
+
+def check_choice(argument: str, got: object, choices: Sequence[str]) -> None:
+    """Refuse a name that is not one of the choices."""
+    if got not in choices:
+        raise ValueError(f"{argument} is {got!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+def describe(value: object) -> str:
+    """Say in a few words what a value is, for an error message."""
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"an array of shape {tuple(shape)}"
 
 
 def check_names(argument: str, got: Mapping, expected: Mapping) -> None:

@@ -1,8 +1,27 @@
 """The reference: forward and backward written out in NumPy, time-major, nothing hidden."""
 
 from companion.numpy.activations import sigmoid, tanh
+from companion.numpy.bidirectional import Bidirectional
 from companion.numpy.gradcheck import GradientReport, gradient_check
-from companion.numpy.layer import Gradients, Run
-from companion.numpy.lstm import LSTM
+from companion.numpy.gru import GRU
+from companion.numpy.layer import CompositeRun, Gradients
+from companion.numpy.lstm import LSTM, PeepholeLSTM
+from companion.numpy.recurrence import Run
+from companion.numpy.rnn import RNN
+from companion.numpy.stack import Stack
 
-__all__ = ["LSTM", "GradientReport", "Gradients", "Run", "gradient_check", "sigmoid", "tanh"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bidirectional",
+    "CompositeRun",
+    "GradientReport",
+    "Gradients",
+    "PeepholeLSTM",
+    "Run",
+    "Stack",
+    "gradient_check",
+    "sigmoid",
+    "tanh",
+]

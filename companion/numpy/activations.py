@@ -25,3 +25,13 @@ def sigmoid_slope(s: np.ndarray) -> np.ndarray:
 def tanh_slope(y: np.ndarray) -> np.ndarray:
     """Return tanh'(a) from y = tanh(a): 1 - y²."""
     return 1.0 - y * y
+
+
+def relu(a: np.ndarray) -> np.ndarray:
+    """Return max(a, 0) elementwise, any shape."""
+    return np.maximum(a, 0)
+
+
+def relu_slope(y: np.ndarray) -> np.ndarray:
+    """Return the slope of ReLU from y = max(a, 0): 1 where y > 0, else 0."""
+    return (y > 0).astype(y.dtype)

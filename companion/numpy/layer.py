@@ -1,41 +1,12 @@
-"""What all NumPy layers share: parameters, checks at the boundary, and unequal lengths.
+"""What every NumPy layer offers, and what it checks before any arithmetic."""
 
-A layer only adds its own arithmetic, as ``_forward`` and ``_backward``.
-"""
-
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from companion import spec
-
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-@dataclass(frozen=True)
-class Run:
-    """One forward pass: its results, and what the backward pass needs of it.
-
-    Attributes
-    ----------
-    outputs
-        h_t for every step, (T, B, H); 0 past each sequence's length.
-    state
-        The state after each sequence's last valid step: ``(h, c)``, each (B, H), for an LSTM.
-    gates
-        Every gate's value, by name, each (T, B, H).
-    states
-        Every state over time, by name, each (T + 1, B, H); index 0 is the initial state, so
-        ``states["c"][t]`` is what step t starts from.
-    """
-
-    outputs: np.ndarray
-    state: Any
-    gates: dict[str, np.ndarray]
-    states: dict[str, np.ndarray]
-    x: np.ndarray = field(repr=False)
-    valid: np.ndarray | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -45,84 +16,40 @@ class Gradients:
     Attributes
     ----------
     x
-        With respect to the input, (T, B, I).
+        With respect to the input, (T, B, I); 0 past each sequence's length.
     state
-        With respect to the initial state, in the form of ``Run.state``.
+        With respect to the initial state, in the form of the run's ``state``.
     parameters
-        With respect to each parameter, by name, in its shape.
+        With respect to the parameters, in the form of the layer's ``parameters``.
     """
 
     x: np.ndarray
     state: Any
-    parameters: dict[str, np.ndarray]
+    parameters: Any
 
 
 class Layer:
-    """Base of the NumPy layers.
+    """Base of the NumPy layers: three calls, and checks at their boundary.
 
-    Parameters
+    A layer is a cell run over time (:class:`companion.numpy.recurrence.Recurrence`), two
+    directions of layers (:class:`companion.numpy.Bidirectional`) or a stack of them
+    (:class:`companion.numpy.Stack`).
+
+    Attributes
     ----------
     input_size
         I, the number of features of each step.
-    hidden_size
-        H, the number of hidden units.
+    output_size
+        The number of outputs of each step: H for a cell.
     dtype
-        ``float32`` or ``float64``; every input is expected in it.
-    rng
-        Source of the initial weights, drawn uniformly from (-1/√H, 1/√H), as ``torch.nn`` does.
-        Without one, a fresh unseeded generator is used.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a positive whole number.
-    TypeError
-        If ``dtype`` is not a float of 32 or 64 bits.
+        ``float32`` or ``float64``, of the parameters and of every array given or returned.
     """
 
-    spec: spec.CellSpec
+    input_size: int
+    output_size: int
+    dtype: np.dtype
 
-    def __init__(self, input_size, hidden_size, dtype=np.float64, rng=None):
-        self.input_size = spec.check_size("input_size", input_size)
-        self.hidden_size = spec.check_size("hidden_size", hidden_size)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in FLOATS:
-            raise TypeError(f"dtype is {self.dtype}, expected float32 or float64")
-        rng = np.random.default_rng() if rng is None else rng
-        bound = 1.0 / np.sqrt(self.hidden_size)
-        self._parameters = {
-            name: rng.uniform(-bound, bound, shape).astype(self.dtype)
-            for name, shape in self.shapes.items()
-        }
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter, by name."""
-        return self.spec.shapes(self.input_size, self.hidden_size)
-
-    @property
-    def parameters(self) -> dict[str, np.ndarray]:
-        """The parameters by name (see :mod:`companion.spec`).
-
-        The arrays are the layer's own, so an optimizer may update them in place. Assigning a
-        mapping replaces all of them, copied and cast to the layer's dtype; a wrong name or
-        shape, or a value that is not finite, is refused before anything changes.
-        """
-        return dict(self._parameters)
-
-    @parameters.setter
-    def parameters(self, new):
-        spec.check_names("parameters", new, self.shapes)
-        accepted = {}
-        for name, shape in self.shapes.items():
-            array = np.array(new[name], dtype=self.dtype)
-            spec.check_shape(f"parameters[{name!r}]", array.shape, shape)
-            if not np.isfinite(array).all():
-                raise ValueError(f"parameters[{name!r}] has values that are not finite")
-            accepted[name] = array
-        self._parameters = accepted
-
-    def forward(self, x, state=None, lengths=None) -> Run:
+    def forward(self, x, state=None, lengths=None):
         """Run the layer over a batch of sequences.
 
         Parameters
@@ -131,31 +58,37 @@ class Layer:
             The input, (T, B, I), in the layer's dtype. NaN is not looked for: it spreads to
             the outputs, as it does in ``torch.nn``.
         state
-            The initial state, each part (B, H); zeros if ``None``.
+            The initial state: h, or (h, c), each (B, H); a list of its parts' states for a
+            stack or a pair of directions; zeros if ``None``.
         lengths
             The number of valid steps of each sequence, (B,), whole numbers from 0 to T; all T
             if ``None``. A sequence of length 0 keeps its initial state.
+
+        Returns
+        -------
+        run
+            ``run.outputs``, (T, B, output_size), 0 past each sequence's length; ``run.state``,
+            the state after each sequence's last valid step (for the reverse direction, after
+            its first), in the form of ``state``; and what :meth:`backward` needs.
 
         Raises
         ------
         ValueError
             If a shape does not fit or a length lies outside 0 to T.
         TypeError
-            If an array is not of the layer's dtype, or lengths are not whole numbers.
+            If an array is not of the layer's dtype, lengths are not whole numbers, or the state
+            is not of the layer's form.
         """
         x = self._array("x", x, ("T", "B", self.input_size))
         n_steps, batch, _ = x.shape
-        if state is None:
-            zeros = np.zeros((batch, self.hidden_size), self.dtype)
-            state = {name: zeros for name in self.spec.states}
-        else:
-            state = self._state("state", state, batch)
-        valid = self._valid(lengths, n_steps, batch)
-        if valid is not None:  # whatever the padding holds, NaN included, must not reach a gradient
-            x = np.where(valid, x, 0)
-        return self._forward(x, state, valid)
+        state = self._zero_state(batch) if state is None else self._state("state", state, batch)
+        if lengths is not None:
+            lengths = _lengths(lengths, n_steps, batch)
+            # Whatever the padding holds, NaN included, must not reach a gradient.
+            x = np.where(_valid(lengths, n_steps), x, 0)
+        return self._forward(x, state, lengths)
 
-    def backward(self, run: Run, d_outputs, d_state=None) -> Gradients:
+    def backward(self, run, d_outputs, d_state=None) -> Gradients:
         """Backpropagate through time.
 
         Parameters
@@ -163,8 +96,8 @@ class Layer:
         run
             What :meth:`forward` returned, with the parameters unchanged since.
         d_outputs
-            Gradient of the loss with respect to ``run.outputs``, (T, B, H). Past a sequence's
-            length it is ignored, since the outputs there are constant.
+            Gradient of the loss with respect to ``run.outputs``, in its shape. Past a
+            sequence's length it is ignored, since the outputs there are constant.
         d_state
             Gradient with respect to ``run.state``, in its form; zeros if ``None``.
 
@@ -173,65 +106,170 @@ class Layer:
         ValueError
             If a shape does not fit.
         TypeError
-            If an array is not of the layer's dtype.
+            If an array is not of the layer's dtype, or ``run`` is not a run of such a layer.
         """
-        n_steps, batch, _ = run.x.shape
-        d_outputs = self._array("d_outputs", d_outputs, (n_steps, batch, self.hidden_size))
+        if not self._ran(run):
+            raise TypeError(
+                f"run is {spec.describe(run)}, expected what forward of this layer returned"
+            )
+        n_steps, batch, _ = run.outputs.shape
+        d_outputs = self._array("d_outputs", d_outputs, run.outputs.shape)
         if d_state is None:
-            zeros = np.zeros((batch, self.hidden_size), self.dtype)
-            d_state = {name: zeros for name in self.spec.states}
+            d_state = self._zero_state(batch)
         else:
             d_state = self._state("d_state", d_state, batch)
-        if run.valid is not None:
-            d_outputs = np.where(run.valid, d_outputs, 0)
+        if run.lengths is not None:
+            d_outputs = np.where(_valid(run.lengths, n_steps), d_outputs, 0)
         return self._backward(run, d_outputs, d_state)
 
-    def _forward(self, x, state, valid) -> Run:
+    @property
+    def parameters(self):
+        """The parameters by name, or a list of the parts' parameters.
+
+        The arrays are the layer's own, so an optimizer may update them in place. Assigning
+        replaces all of them, copied and cast to the layer's dtype; a wrong name or shape, or a
+        value that is not finite, is refused before anything changes.
+        """
         raise NotImplementedError
 
-    def _backward(self, run, d_outputs, d_state) -> Gradients:
-        raise NotImplementedError
+    @parameters.setter
+    def parameters(self, new):
+        self._replace(self._accepted("parameters", new))
 
     def _array(self, argument, value, expected):
         array = np.asarray(value)
-        if array.dtype != self.dtype:
-            raise TypeError(f"{argument} has dtype {array.dtype}, expected {self.dtype}")
         spec.check_shape(argument, array.shape, expected)
+        spec.check_dtype(argument, array.dtype, self.dtype)
         return array
 
+    # What each kind of layer does in its own way.
+
+    def _forward(self, x, state, lengths):
+        raise NotImplementedError
+
+    def _backward(self, run, d_outputs, d_state):
+        raise NotImplementedError
+
+    def _zero_state(self, batch):
+        raise NotImplementedError
+
     def _state(self, argument, value, batch):
-        names = self.spec.states
-        expected = (batch, self.hidden_size)
-        if len(names) == 1:
-            return {names[0]: self._array(argument, value, expected)}
-        if not isinstance(value, tuple | list) or len(value) != len(names):
-            raise ValueError(
-                f"{argument} is {_describe(value)}, expected a tuple ({', '.join(names)}), "
-                f"each of shape {expected}"
-            )
-        return {
-            name: self._array(f"{argument}[{k}]", part, expected)
-            for k, (name, part) in enumerate(zip(names, value, strict=True))
-        }
+        """Return the state, checked."""
+        raise NotImplementedError
 
-    def _valid(self, lengths, n_steps, batch):
-        """Return which steps are valid, (T, B, 1), or None when all are."""
-        if lengths is None:
-            return None
-        lengths = np.asarray(lengths)
-        if not np.issubdtype(lengths.dtype, np.integer):
-            raise TypeError(f"lengths has dtype {lengths.dtype}, expected whole numbers")
-        spec.check_shape("lengths", lengths.shape, (batch,))
-        if batch and (lengths.min() < 0 or lengths.max() > n_steps):
-            raise ValueError(
-                f"lengths has values from {lengths.min()} to {lengths.max()}, "
-                f"expected 0 to {n_steps} (the T of x)"
-            )
-        return (np.arange(n_steps)[:, None] < lengths)[:, :, None]
+    def _accepted(self, argument, new):
+        """Return new parameters, checked, copied and cast."""
+        raise NotImplementedError
+
+    def _replace(self, accepted):
+        raise NotImplementedError
+
+    def _ran(self, run):
+        """Whether this layer, or one of its sizes, made the run."""
+        raise NotImplementedError
 
 
-def _describe(value):
-    if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)}"
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ if shape is None else f"an array of shape {tuple(shape)}"
+class Composite(Layer):
+    """A layer made of layers; states, parameters and gradients are lists with an entry a part."""
+
+    def __init__(self, argument, parts):
+        self._parts = parts
+        for k, part in enumerate(parts):
+            if not isinstance(part, Layer):
+                raise TypeError(
+                    f"{argument[k]} is {spec.describe(part)}, expected a layer of companion.numpy"
+                )
+            if any(part is other for other in parts[:k]):
+                raise ValueError(f"{argument[k]} occurs twice, expected a layer of its own")
+            spec.check_dtype(argument[k], part.dtype, parts[0].dtype)
+        self.dtype = parts[0].dtype
+
+    @property
+    def parameters(self):
+        """The parts' parameters, in a list. Assigning replaces all of them, or none."""
+        return [part.parameters for part in self._parts]
+
+    @parameters.setter
+    def parameters(self, new):
+        self._replace(self._accepted("parameters", new))
+
+    def _zero_state(self, batch):
+        return [part._zero_state(batch) for part in self._parts]
+
+    def _state(self, argument, value, batch):
+        spec.check_parts(argument, value, [f"part {k}" for k in range(len(self._parts))])
+        return [
+            part._state(f"{argument}[{k}]", value[k], batch) for k, part in enumerate(self._parts)
+        ]
+
+    def _accepted(self, argument, new):
+        spec.check_parts(argument, new, [f"part {k}" for k in range(len(self._parts))])
+        return [
+            part._accepted(f"{argument}[{k}]", new[k]) for k, part in enumerate(self._parts)
+        ]
+
+    def _replace(self, accepted):
+        for part, own in zip(self._parts, accepted, strict=True):
+            part._replace(own)
+
+    def _ran(self, run):
+        return (
+            isinstance(run, CompositeRun)
+            and len(run.parts) == len(self._parts)
+            and all(part._ran(own) for part, own in zip(self._parts, run.parts, strict=True))
+        )
+
+
+@dataclass(frozen=True)
+class CompositeRun:
+    """One forward pass of a stack or a pair of directions.
+
+    Attributes
+    ----------
+    outputs
+        (T, B, output_size); 0 past each sequence's length.
+    state
+        The parts' final states, in a list.
+    parts
+        The parts' own runs. That of a reverse direction has its steps in the order in which
+        they were run: each sequence's last step first.
+    """
+
+    outputs: np.ndarray
+    state: list
+    parts: tuple
+    lengths: np.ndarray | None
+
+
+def check_parameters(argument, new, shapes, dtype) -> dict[str, np.ndarray]:
+    """Return the arrays by name, copied and cast, or refuse them by name, shape or value."""
+    if not isinstance(new, Mapping):
+        raise TypeError(f"{argument} is {spec.describe(new)}, expected a mapping of names to arrays")
+    spec.check_names(argument, new, shapes)
+    accepted = {}
+    for name, shape in shapes.items():
+        given = np.asarray(new[name])
+        spec.check_shape(f"{argument}[{name!r}]", given.shape, shape)
+        with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused below
+            accepted[name] = np.array(given, dtype=dtype)
+        if not np.isfinite(accepted[name]).all():
+            raise ValueError(f"{argument}[{name!r}] has values that are not finite in {dtype}")
+    return accepted
+
+
+def _lengths(lengths, n_steps, batch):
+    lengths = np.asarray(lengths)
+    if not np.issubdtype(lengths.dtype, np.integer):
+        raise TypeError(f"lengths has dtype {lengths.dtype}, expected whole numbers")
+    spec.check_shape("lengths", lengths.shape, (batch,))
+    if batch and (lengths.min() < 0 or lengths.max() > n_steps):
+        raise ValueError(
+            f"lengths has values from {lengths.min()} to {lengths.max()}, "
+            f"expected 0 to {n_steps} (the T of x)"
+        )
+    return lengths
+
+
+def _valid(lengths, n_steps):
+    """Return which steps are valid, (T, B, 1)."""
+    return (np.arange(n_steps)[:, None] < lengths)[:, :, None]

@@ -105,7 +105,7 @@ class Page:
                 yield Part("code", cell.source, cell=number, section=section, inside=inside)
             elif cell.cell_type == "markdown":
                 for part in _blocks(cell.source):
-                    if part.kind == "heading" and part.level == 2:
+                    if part.level == 2:
                         section = part.text
                     if part.name in ("exercise-start", "solution-start"):
                         inside = part.name.removesuffix("-start")
@@ -123,11 +123,7 @@ class Page:
 
     def section(self, title):
         """Return the blocks of a section, without its heading."""
-        return [
-            part
-            for part in self.parts
-            if part.section == title and not (part.kind == "heading" and part.level == 2)
-        ]
+        return [part for part in self.parts if part.section == title and part.level != 2]
 
     def code_cells(self):
         """Return (number, cell) of the code cells that hold code."""
@@ -154,7 +150,7 @@ class Page:
 # Reading Markdown
 
 
-def _blocks(markdown, quoted=False):
+def _blocks(markdown):
     """Yield the blocks of a Markdown text, and those inside its directives."""
     level = quotes = 0
     for token in _PARSER.parse(markdown):
@@ -169,9 +165,9 @@ def _blocks(markdown, quoted=False):
                 quotes -= 1
             case "inline":
                 kind = "heading" if level else "prose"
-                yield _inline(token.children, kind, level, quoted or quotes > 0)
+                yield _inline(token.children, kind, level, quotes > 0)
             case "fence" | "colon_fence" if token.info.startswith("{"):
-                yield from _directive(token, quoted or quotes > 0)
+                yield from _directive(token)
             case "fence" | "colon_fence" | "code_block":
                 yield Part("fence", token.content)
             case "math_block" | "math_block_label" | "amsmath":
@@ -229,7 +225,7 @@ def _without_page_number(words, href):
 _CODE_DIRECTIVES = {"code", "code-block"}
 
 
-def _directive(token, quoted):
+def _directive(token):
     name, argument = re.match(r"\{([^}]*)\}\s*(.*)", token.info, re.DOTALL).groups()
     lines = token.content.split("\n")
     options = {}
@@ -243,7 +239,7 @@ def _directive(token, quoted):
         yield Part("fence", body)
     else:
         yield Part("directive", argument.strip(), name=name, options=options)
-        yield from _blocks(body, quoted)
+        yield from _blocks(body)
 
 
 def _text_of_html(html):
@@ -316,7 +312,7 @@ class _HTMLFigures(HTMLParser):
             pass
 
     def handle_data(self, data):
-        if self._open in (["svg", "title"], ["svg", "desc"]):
+        if self._open == ["svg", "title"]:
             self.figures[-1][1] += data.strip()
 
 
@@ -351,7 +347,7 @@ def title(page):
     if not re.match(rf"{re.escape(page.number)} \S", first.text):
         yield page.violation(1, f"the title is {first.text!r}", f"'{page.number} Some words'")
     for part in page.parts[1:]:
-        if part.kind == "heading" and part.level == 1:
+        if part.level == 1:
             yield page.violation(part.cell, f"a second title, {part.text!r}", "'## …'")
 
 
@@ -390,7 +386,7 @@ def set_up(page):
 @rule
 def sections(page):
     """The page has statements for headings, then the five closing sections, none of them empty."""
-    headings = [part for part in page.parts if part.kind == "heading" and part.level == 2]
+    headings = [part for part in page.parts if part.level == 2]
     titles = [part.text for part in headings]
     if titles[-len(LAST_SECTIONS) :] != LAST_SECTIONS:
         yield page.violation(
@@ -415,7 +411,7 @@ def headings(page):
     """Heading levels do not skip."""
     level = 0
     for part in page.parts:
-        if part.kind == "heading":
+        if part.level:
             if part.level > level + 1:
                 yield page.violation(
                     part.cell,
@@ -589,7 +585,7 @@ def figures(page):
                         number, "no caption", "mystnb.figure.caption in the cell's metadata"
                     )
             elif "text/html" in kinds:
-                html = _HTMLFigures(data.get("text/html") or data[f"{GLUE_PREFIX}text/html"])
+                html = _HTMLFigures(next(data[kind] for kind in data if kind.endswith("text/html")))
                 for tag, text in html.figures:
                     yield from _alt_text(page, number, text or alt, f"alt or aria-label of <{tag}>")
                 if html.figures and not (caption or html.caption):
@@ -640,9 +636,8 @@ def outputs(page):
                 yield page.violation(number, f"the error {output.ename}", "a cell that runs")
                 continue
             if output.output_type == "stream" and output.name == "stderr":
-                said = output.text.strip().splitlines() or [""]
                 yield page.violation(
-                    number, f"something on stderr: {said[0][:80]!r}", "its cause to be mended"
+                    number, f"something on stderr: {output.text[:80]!r}", "its cause to be mended"
                 )
                 continue
             for text in _texts(output):
@@ -849,7 +844,7 @@ def _prose(page):
         text = part.text
         if part.kind in ("code", "fence") or part.name in ("figure", "image", "solution-start"):
             text = ""
-        elif part.kind == "heading" and part.level == 1:
+        elif part.level == 1:
             text = re.sub(r"^\d+\.\d+ ", "", text)
         yield part.cell, text, part.formulas
         for alt in (*part.images, part.options.get("alt", "")):
@@ -919,9 +914,9 @@ def repeated_labels(pages):
     seen = {}
     for page in pages:
         names = [(0, f"number {page.number}")] + [
-            (part.cell, f"label {part.options['label']}")
+            (part.cell, f"label {part.options.get('label')}")
             for part in page.parts
-            if part.name == "exercise-start" and "label" in part.options
+            if part.name == "exercise-start"
         ]
         for cell, name in names:
             if seen.setdefault(name, page) is not page:

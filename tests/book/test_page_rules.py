@@ -64,7 +64,7 @@ def good_page():
                 "**You will need.** [1.1 Sequences](../1-background/1-1-sequences.ipynb)\n\n"
                 "**Run time.** About 60 s on two CPU cores.",
             ),
-            code("set-up", "import sys\nrate = 0.25", tags=["setup"]),
+            code("set-up", "import sys\nrate, steps = 0.25, 1000", tags=["setup"]),
             markdown(
                 "section",
                 "## Halves are equal\n\n> **Predict.** Which is larger?\n\n"
@@ -273,6 +273,12 @@ replace("sources", "gers2000", "nobody2000", "sources", 19, "'nobody2000'", "unk
 replace("sources", "{cite:t}`gers2000,hochreiter1997`", "Gers", "sources", 19, "nothing", "uncited")
 
 
+@bad("exercises", 9, "runs code")
+def assert_beside_the_solutions(notebook):
+    by_id(notebook, "solve-c").source = "print(1)"
+    insert_after(notebook, "close-c", code("aside", "assert rate < 1"))
+
+
 @bad("figures", 5, "without alt text")
 def no_alt(notebook):
     del by_id(notebook, "draw").metadata.mystnb["image"]
@@ -325,6 +331,12 @@ def image_after_others(notebook):
     by_id(notebook, "run").outputs.append(new_output("display_data", {"text/html": html}))
 
 
+@bad("figures", 4, "<img>")
+def glued_html(notebook):
+    html = {"application/papermill.record/text/html": "<img><figcaption>"}
+    by_id(notebook, "run").outputs.append(new_output("display_data", html))
+
+
 @bad("figures", 4, "<figcaption>")
 def html_without_caption(notebook):
     html = f"<svg role='img'><title>{ALT}</title></svg> <canvas aria-label='{ALT}'></canvas>"
@@ -358,6 +370,7 @@ says("UserWarning: low", "a warning", "warning_printed", "stdout")
 says("WARNING:tensorflow: low", "a warning", "warning_logged")
 says("Traceback (most recent call last)", "a traceback", "traceback_printed", "stdout")
 says("<p>at 0x7f3a5c0d1e80", "a memory address", "address", "text/html")
+says({"path": "/tmp/tmp3"}, "'/tmp/tmp3'", "path_in_json", "application/json")
 says("in /tmp/tmp3", "'/tmp/tmp3'", "temporary_path", "stdout")
 says("/home/me/x", "'/home/me/x'", "linux_path")
 says("/root", "'/root'", "root_path")
@@ -590,6 +603,12 @@ def test_a_typed_number_is_found(read, text):
     assert TYPED[text] in str(found[-1][1])
 
 
+def test_a_typed_number_is_found_after_an_exercise(read):
+    notebook = good_page()
+    by_id(notebook, "exercise-b").source += "\n\nHalf of it is 0.43."
+    assert [(name, v.cell) for name, v in violations(read(notebook))] == [("typed-numbers", 12)]
+
+
 def test_a_typed_number_is_found_in_a_solution_but_not_in_its_exercise(read):
     notebook = good_page()  # whose exercises hold numbers
     by_id(notebook, "solution-b").source = solution("b", "It is 0.43.").source
@@ -618,7 +637,9 @@ def test_a_typed_number_is_found_in_a_caption_and_in_an_alt_text(read, place):
         "Python 3.11, PyTorch 2.13 and Keras 3, under CC BY 4.0.",
         "On 21 November 2026.",
         "From $x_1 = 3$ and $h_0 = 0$ with $T = 12$, $2 + 2 = 4$ and $2^{10}$.",
-        "The rate is $\\eta = 0.25$.",
+        "The rate is $\\eta = 0.25$, with $10^3$ steps.",
+        f"```{{figure}} a-0.43.svg\n:alt: {ALT}\n\nIt.\n```",
+        f"```{{image}} a-0.43.svg\n:alt: {ALT}\n```",
         "$$\nh_1 = 2 h_0 \\quad [0.5em] \\hspace{1.5em} \\tag{3.1.12}\n$$",
         "Its value is {glue:text}`half`, code `x[0.3]`, and $1$ is the bound.",
         "1. First\n2. Second",
