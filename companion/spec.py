@@ -120,10 +120,7 @@ def check_parts(argument: str, value: object, names: Sequence[str]) -> None:
         The message names the argument, what it is, and the parts expected.
     """
     if not isinstance(value, tuple | list) or len(value) != len(names):
-        raise TypeError(
-            f"{argument} is {describe(value)}, expected a tuple of {len(names)}: "
-            f"({', '.join(names)})"
-        )
+        raise TypeError(f"{argument} is {describe(value)}, expected a tuple ({', '.join(names)})")
 
 
 def check_choice(argument: str, got: object, choices: Sequence[str]) -> None:

@@ -172,16 +172,16 @@ class Layer:
 class Composite(Layer):
     """A layer made of layers; states, parameters and gradients are lists with an entry a part."""
 
-    def __init__(self, argument, parts):
-        self._parts = parts
-        for k, part in enumerate(parts):
+    def __init__(self, names, parts):
+        self._names, self._parts = names, parts
+        for k, (name, part) in enumerate(zip(names, parts, strict=True)):
             if not isinstance(part, Layer):
                 raise TypeError(
-                    f"{argument[k]} is {spec.describe(part)}, expected a layer of companion.numpy"
+                    f"{name} is {spec.describe(part)}, expected a layer of companion.numpy"
                 )
             if any(part is other for other in parts[:k]):
-                raise ValueError(f"{argument[k]} occurs twice, expected a layer of its own")
-            spec.check_dtype(argument[k], part.dtype, parts[0].dtype)
+                raise ValueError(f"{name} occurs twice, expected a layer of its own")
+            spec.check_dtype(name, part.dtype, parts[0].dtype)
         self.dtype = parts[0].dtype
 
     @property
@@ -197,16 +197,14 @@ class Composite(Layer):
         return [part._zero_state(batch) for part in self._parts]
 
     def _state(self, argument, value, batch):
-        spec.check_parts(argument, value, [f"part {k}" for k in range(len(self._parts))])
+        spec.check_parts(argument, value, self._names)
         return [
             part._state(f"{argument}[{k}]", value[k], batch) for k, part in enumerate(self._parts)
         ]
 
     def _accepted(self, argument, new):
-        spec.check_parts(argument, new, [f"part {k}" for k in range(len(self._parts))])
-        return [
-            part._accepted(f"{argument}[{k}]", new[k]) for k, part in enumerate(self._parts)
-        ]
+        spec.check_parts(argument, new, self._names)
+        return [part._accepted(f"{argument}[{k}]", new[k]) for k, part in enumerate(self._parts)]
 
     def _replace(self, accepted):
         for part, own in zip(self._parts, accepted, strict=True):
@@ -244,7 +242,7 @@ class CompositeRun:
 def check_parameters(argument, new, shapes, dtype) -> dict[str, np.ndarray]:
     """Return the arrays by name, copied and cast, or refuse them by name, shape or value."""
     if not isinstance(new, Mapping):
-        raise TypeError(f"{argument} is {spec.describe(new)}, expected a mapping of names to arrays")
+        raise TypeError(f"{argument} is {spec.describe(new)}, expected names and arrays")
     spec.check_names(argument, new, shapes)
     accepted = {}
     for name, shape in shapes.items():

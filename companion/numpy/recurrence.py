@@ -130,9 +130,9 @@ class Recurrence(Layer):
     def _forward(self, x, state, lengths):
         n_steps, batch, _ = x.shape
         # W x_t + b waits for nothing, so it is one product over all steps; U h_{t-1} cannot be.
-        a = x.reshape(n_steps * batch, self.input_size) @ self._stacked("W").T
+        a = x.reshape(-1, self.input_size) @ self._stacked("W").T
         a += self._stacked("b")
-        a = a.reshape(n_steps, batch, -1)
+        a = a.reshape(n_steps, batch, a.shape[1])
         states = [np.empty((n_steps + 1, batch, self.hidden_size), self.dtype) for _ in state]
         for over_time, initial in zip(states, state, strict=True):
             over_time[0] = initial
@@ -172,7 +172,7 @@ class Recurrence(Layer):
                 for d, d_later in zip(d_state, later, strict=True):
                     np.copyto(d, d_later, where=ended[t])
 
-        d_x = d_a.reshape(n_steps * batch, -1) @ self._stacked("W")  # (4.3.9)
+        d_x = d_a.reshape(-1, d_a.shape[2]) @ self._stacked("W")  # (4.3.9)
         gradients = self._weight_gradients(d_a, run)
         return Gradients(
             x=d_x.reshape(run.x.shape),
@@ -205,9 +205,7 @@ class Recurrence(Layer):
         if len(names) == 1:
             return [self._array(argument, value, expected)]
         spec.check_parts(argument, value, names)
-        return [
-            self._array(f"{argument}[{k}]", part, expected) for k, part in enumerate(value)
-        ]
+        return [self._array(f"{argument}[{k}]", part, expected) for k, part in enumerate(value)]
 
     def _form(self, states):
         return tuple(states) if len(states) > 1 else states[0]

@@ -44,7 +44,9 @@ class Stack(Composite):
 
     def _backward(self, run, d_outputs, d_state):
         below = []
-        for layer, own, d_own in zip(self.layers[::-1], run.parts[::-1], d_state[::-1], strict=True):
+        for layer, own, d_own in zip(
+            self.layers[::-1], run.parts[::-1], d_state[::-1], strict=True
+        ):
             gradients = layer._backward(own, d_outputs, d_own)
             below.append(gradients)
             d_outputs = gradients.x
