@@ -1,0 +1,223 @@
+"""Plant faults in the package, one at a time, and see that the tests catch each.
+
+    python tools/mutations.py          all faults, two at a time
+    python tools/mutations.py gru      those whose file or description holds a word
+
+A suite that lets a fault through is not worth its run time. Each fault below is one that a person
+could make, or has made in print. It is planted in a copy of the package; the tests that answer
+for the file run there until the first fails. Exit status 1 if one lets a fault through.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One line of the package, and what it is turned into."""
+
+    what: str
+    file: str
+    line: str
+    fault: str
+    tests: str
+
+
+NUMPY, TORCH, KERAS = "tests/numpy", "tests/torch", "tests/keras"
+FAULTS = [
+    # NumPy
+    Fault(
+        "i and f swapped",
+        "companion/numpy/lstm.py",
+        "i, f, g, o = self._split(a)  # views",
+        "f, i, g, o = self._split(a)  # views",
+        NUMPY,
+    ),
+    Fault(
+        "o's peephole reads the old cell",
+        "companion/numpy/lstm.py",
+        "o += V[2] * c  #",
+        "o += V[2] * c_before  #",
+        NUMPY,
+    ),
+    Fault(
+        "δc without the peephole of o",
+        "companion/numpy/lstm.py",
+        "d_c += V[2] * da_o",
+        "d_c += 0 * da_o",
+        NUMPY,
+    ),
+    Fault(
+        "δc handed back before its last use",
+        "companion/numpy/lstm.py",
+        "da_f[...] = d_c * c_before * sigmoid_slope(f)",
+        "da_f[...] = d_c * f * c_before * sigmoid_slope(f)",
+        NUMPY,
+    ),
+    Fault(
+        "o's peephole gradient from the old cell",
+        "companion/numpy/lstm.py",
+        "(da_o * c[1:])",
+        "(da_o * c[:-1])",
+        NUMPY,
+    ),
+    Fault(
+        "reset form inverted",
+        "companion/numpy/gru.py",
+        "spec.GRU_RESET_AFTER if self.reset_after else spec.GRU\n        super().__init__"
+        "(input_size, hidden_size, dtype, rng)",
+        "spec.GRU_RESET_AFTER if self.reset_after else spec.GRU\n        super().__init__"
+        "(input_size, hidden_size, dtype, rng)\n        self.reset_after = not reset_after\n"
+        '        self._parameters.setdefault("b_u", np.zeros(self.hidden_size, self.dtype))',
+        NUMPY,
+    ),
+    Fault(
+        "z weights the old state",
+        "companion/numpy/gru.py",
+        "h[...] = (1 - z) * h_before + z * n",
+        "h[...] = z * h_before + (1 - z) * n",
+        NUMPY,
+    ),
+    Fault(
+        "reset-after backward with the reset outside the product",
+        "companion/numpy/gru.py",
+        "d_h += (r * da_n) @ U_n",
+        "d_h += r * (da_n @ U_n)",
+        NUMPY,
+    ),
+    Fault(
+        "U_n's gradient without the reset",
+        "companion/numpy/gru.py",
+        "product(da_n, r * h_before)",
+        "product(da_n, h_before)",
+        NUMPY,
+    ),
+    Fault(
+        "U transposed",
+        "companion/numpy/recurrence.py",
+        '"U": product(d_a, run.states["h"][:-1]),',
+        '"U": product(run.states["h"][:-1], d_a),',
+        NUMPY,
+    ),
+    Fault(
+        "U's gradient from the new state",
+        "companion/numpy/recurrence.py",
+        'product(d_a, run.states["h"][:-1])',
+        'product(d_a, run.states["h"][1:])',
+        NUMPY,
+    ),
+    Fault(
+        "lengths ignored forward",
+        "companion/numpy/recurrence.py",
+        "np.copyto(new, old, where=ended[t])",
+        "pass",
+        NUMPY,
+    ),
+    Fault(
+        "lengths ignored backward",
+        "companion/numpy/recurrence.py",
+        "np.copyto(d, d_later, where=ended[t])",
+        "pass",
+        NUMPY,
+    ),
+    Fault(
+        "outputs kept past the end",
+        "companion/numpy/recurrence.py",
+        "outputs=h if ended is None else np.where(ended, 0, h)",
+        "outputs=h",
+        NUMPY,
+    ),
+    Fault(
+        "gradient from behind lost",
+        "companion/numpy/recurrence.py",
+        "d_h = later[0] + d_outputs[t]",
+        "d_h = d_outputs[t]",
+        NUMPY,
+    ),
+    Fault(
+        "padding turned round with the sequence",
+        "companion/numpy/bidirectional.py",
+        "    if lengths is None:\n        return sequences[::-1]",
+        "    if True:\n        return sequences[::-1]",
+        NUMPY,
+    ),
+    Fault(
+        "both directions read forward",
+        "companion/numpy/bidirectional.py",
+        "self.backward_layer._forward(turned(x, lengths), state[1], lengths)",
+        "self.backward_layer._forward(x, state[1], lengths)",
+        NUMPY,
+    ),
+    Fault(
+        "ReLU's slope is 1 everywhere",
+        "companion/numpy/activations.py",
+        "return (y > 0).astype(y.dtype)",
+        "return np.ones_like(y)",
+        NUMPY,
+    ),
+]
+
+
+def planted(fault: Fault) -> str:
+    """Return the file's text with the fault; ValueError unless the line is there exactly once."""
+    text = (ROOT / fault.file).read_text(encoding="utf-8")
+    if text.count(fault.line) != 1:
+        raise ValueError(
+            f"{fault.file} holds {fault.line!r} {text.count(fault.line)} times, expected once"
+        )
+    return text.replace(fault.line, fault.fault)
+
+
+def caught_by(fault: Fault | None, tests: str) -> str | None:
+    """Return the first test that fails with the fault planted, or None."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("companion", "tests"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        if fault:
+            (copy / fault.file).write_text(planted(fault), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
+        command += tests.split()
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+        if done.returncode == 0:
+            return None
+        failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+        if done.returncode != 1 or not failed:
+            raise RuntimeError(f"{fault}: the tests did not run\n{done.stdout}{done.stderr}")
+        return failed[0].removeprefix("FAILED ").split(" - ")[0]
+
+
+def main(words: list[str]) -> int:
+    """Plant the faults that the words name; all without words."""
+    chosen = [
+        fault
+        for fault in FAULTS
+        if not words or any(word in fault.file + fault.what for word in words)
+    ]
+    if not chosen:
+        print(f"Error: no fault has {' or '.join(words)} in its file or description.")
+        return 2
+    survived = 0
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda fault: caught_by(fault, fault.tests), chosen)
+        for fault, test in zip(chosen, found, strict=True):
+            survived += test is None
+            mark = "[CAUGHT]" if test else "[MISSED]"
+            print(f"{mark} {fault.file}: {fault.what}", flush=True)
+            if test:
+                print(f"         {test}", flush=True)
+    print(f"{len(chosen) - survived} of {len(chosen)} faults are caught.")
+    return int(survived > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
