@@ -20,6 +20,12 @@ from companion import spec
             "hc",
             {"W": (4, 3, 2), "U": (4, 3, 3), "b": (4, 3), "V": (3, 3)},
         ),
+        (
+            spec.GRU_RESET_AFTER,
+            "rzn",
+            "h",
+            {"W": (3, 3, 2), "U": (3, 3, 3), "b": (3, 3), "b_u": (3,)},
+        ),
     ],
 )
 def test_gates_states_and_shapes(cell, gates, states, shapes):
@@ -28,14 +34,21 @@ def test_gates_states_and_shapes(cell, gates, states, shapes):
     assert cell.shapes(input_size=2, hidden_size=3) == shapes
 
 
+def test_every_cell_has_a_name_of_its_own():
+    cells = [value for value in vars(spec).values() if isinstance(value, spec.CellSpec)]
+    assert list(spec.CELLS.values()) == cells and len(cells) == 6
+    assert all(cell.name == name for name, cell in spec.CELLS.items())
+
+
 def test_a_spec_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         spec.LSTM.gates = ("f", "i", "g", "o")
 
 
 @pytest.mark.parametrize("expected", [(2, 3), ("T", 3), (2, "I"), ("T", "I")])
-def test_a_fitting_shape_is_accepted(expected):
-    spec.check_shape("x", (2, 3), expected)
+@pytest.mark.parametrize("got", [(2, 3), (None, 3), (2, None)])
+def test_a_fitting_shape_is_accepted(got, expected):
+    spec.check_shape("x", got, expected)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,34 @@ def test_a_size_comes_back_as_an_int():
 def test_another_size_is_refused(size):
     with pytest.raises(ValueError, match=f"hidden_size is {size!r}, expected a whole number"):
         spec.check_size("hidden_size", size)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "check"),
+    [
+        (TypeError, "x has dtype int8, expected float32",
+         lambda: spec.check_dtype("x", "int8", "float32")),
+        (TypeError, "state is a list of 1, expected a tuple (h, c)",
+         lambda: spec.check_parts("state", [0], ("h", "c"))),
+        (TypeError, "state is an array of shape (2, 3), expected a tuple (h, c)",
+         lambda: spec.check_parts("state", np.zeros((2, 3)), ("h", "c"))),
+        (TypeError, "state is dict, expected a tuple (h, c)",
+         lambda: spec.check_parts("state", {"h": 0, "c": 0}, ("h", "c"))),
+        (ValueError, "cell is 'SRU', expected one of 'GRU', 'LSTM'",
+         lambda: spec.check_choice("cell", "SRU", ("GRU", "LSTM"))),
+    ],
+)  # fmt: skip
+def test_refusals_name_argument_got_and_expected(error, message, check):
+    with pytest.raises(error) as refusal:
+        check()
+    assert str(refusal.value) == message
+
+
+def test_what_fits_is_accepted():
+    spec.check_dtype("x", "float32", "float32")
+    spec.check_parts("state", (0, 0), ("h", "c"))
+    spec.check_parts("state", [0, 0], ("h", "c"))
+    spec.check_choice("cell", "GRU", ("GRU", "LSTM"))
 
 
 def test_importing_the_spec_loads_nothing_else():
