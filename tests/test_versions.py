@@ -20,16 +20,18 @@ FILES = (
     *(".pre-commit-config.yaml", ".github/workflows/test.yml"),
 )
 # Colab's image (CPU and GPU have the same versions of these) as its makers listed it in
-# github.com/googlecolab/backend-info, pip-freeze.gpu.txt, in February 2026.
+# github.com/googlecolab/backend-info, pip-freeze.gpu.txt, in June 2026.
 COLAB_PYTHON = "3.12"
 COLAB = {
     "numpy": "2.0.2",
-    "torch": "2.10.0+cu128",
-    "keras": "3.10.0",
-    "tensorflow": "2.19.0",
+    "torch": "2.11.0+cu128",
+    "keras": "3.13.2",
+    "tensorflow": "2.20.0",
     "matplotlib": "3.10.0",
     "scikit-learn": "1.6.1",
     "statsmodels": "0.14.6",
+    "safetensors": "0.7.0",
+    "tqdm": "4.67.3",
 }
 # Packages that torch for CUDA brings along; it pins each of them exactly.
 CUDA = re.compile(r"nvidia-|cuda-|triton$")
