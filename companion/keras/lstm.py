@@ -1,25 +1,27 @@
-"""The LSTM as a Keras cell and layer, with the step written out in ``keras.ops``.
-
-Keras' own classes supply what is not the cell's arithmetic: weights, initializers, dropout
-masks, the loop over time, masking, configuration and saving.
-"""
+"""The LSTM, without and with peepholes, as Keras cells and layers."""
 
 import keras
 from keras import ops
 
+from companion import spec
+from companion.keras.layer import RecurrentCell, RecurrentLayer, product
+
 
 @keras.saving.register_keras_serializable(package="companion")
-class LSTMCell(keras.layers.LSTMCell):
+class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     """One step of the LSTM (equations of page 3.1); arguments of ``keras.layers.LSTMCell``.
 
     Weights: ``kernel`` (I, 4 H), ``recurrent_kernel`` (H, 4 H) and ``bias`` (4 H,), columns in
     the gate order i, f, g, o, where Keras calls g "c".
 
-    Notes
-    -----
-    ``dtype="float64"`` is float64 throughout on the TensorFlow backend. On the PyTorch backend
-    ``keras.ops.matmul`` rounds products to float32.
+    Raises
+    ------
+    ValueError
+        If ``units`` is not a positive whole number or a dropout rate is outside 0 to 1.
     """
+
+    state_names = spec.LSTM.states
+    peephole_kernel = None
 
     def call(self, inputs, states, training=False):
         """Take one step.
@@ -39,63 +41,136 @@ class LSTMCell(keras.layers.LSTMCell):
             h_t and [h_t, c_t], each (B, H).
         """
         h, c = states
-        x_gates = self._for_each_gate(inputs, self.get_dropout_mask(inputs) if training else None)
-        h_gates = self._for_each_gate(h, self.get_recurrent_dropout_mask(h) if training else None)
-        if len(x_gates) == len(h_gates) == 1:
-            a = ops.matmul(x_gates[0], self.kernel) + ops.matmul(h_gates[0], self.recurrent_kernel)
-        else:
-            a = ops.concatenate(
-                [
-                    ops.matmul(x_k, W_k) + ops.matmul(h_k, U_k)
-                    for x_k, W_k, h_k, U_k in zip(
-                        x_gates * (4 // len(x_gates)),
-                        ops.split(self.kernel, 4, axis=1),
-                        h_gates * (4 // len(h_gates)),
-                        ops.split(self.recurrent_kernel, 4, axis=1),
-                        strict=True,
-                    )
-                ],
-                axis=1,
-            )
+        V = self.peephole_kernel
+        x, h = self._under_dropout(inputs, h, training)
+        a = product(x, self.kernel) + product(h, self.recurrent_kernel)
         if self.use_bias:
             a = a + self.bias
         a_i, a_f, a_g, a_o = ops.split(a, 4, axis=1)
+        if V is not None:
+            a_i = a_i + V[0] * c  # (4.3.14)
+            a_f = a_f + V[1] * c  # (4.3.15)
         i = self.recurrent_activation(a_i)  # (3.1.1)
         f = self.recurrent_activation(a_f)  # (3.1.2)
         g = self.activation(a_g)  # (3.1.3)
         c = f * c + i * g  # (3.1.4)
+        if V is not None:
+            a_o = a_o + V[2] * c  # (4.3.16)
         o = self.recurrent_activation(a_o)  # (3.1.5)
         h = o * self.activation(c)  # (3.1.6)
         return h, [h, c]
 
-    @staticmethod
-    def _for_each_gate(value, masks):
-        """Return value under each gate's dropout mask; one entry when all gates see the same."""
-        if masks is None:
-            return [value]
-        if not isinstance(masks, list):
-            masks = [masks]
-        return [value * mask for mask in masks]
-
 
 @keras.saving.register_keras_serializable(package="companion")
-class LSTM(keras.layers.LSTM):
-    """The LSTM over a batch of sequences, (B, T, I); arguments of ``keras.layers.LSTM``.
+class LSTM(RecurrentLayer, keras.layers.LSTM):
+    """The LSTM [1]_ [2]_ over sequences (B, T, I), equations (3.1.1) to (3.1.6).
 
-    Masks, ``return_sequences``, ``return_state``, ``go_backwards``, ``stateful``, dropout and
-    ``keras.layers.Bidirectional`` work as in Keras. The arithmetic is :class:`LSTMCell`'s, never
-    a fused kernel.
+    Takes the arguments of ``keras.layers.LSTM`` and has its weights, so that ``set_weights`` and
+    weight files go both ways. Masks (B, T), ``initial_state``, ``return_sequences``,
+    ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, dropout, mixed precision,
+    ``keras.layers.Bidirectional`` and saving work as in Keras, on each of its backends. The
+    arithmetic is :class:`LSTMCell`'s, never a fused kernel.
 
     Raises
     ------
     ValueError
-        If ``use_cudnn`` is ``True``: cuDNN's LSTM is not this one.
+        If ``units`` is not a positive whole number, a dropout rate is outside 0 to 1, or
+        ``use_cudnn`` is ``True``: cuDNN's LSTM is not this one. When called, if a shape does not
+        fit.
+    TypeError
+        When called, if an array is not of floats (floats of another width are cast, as in
+        Keras), or the state is not (h, c).
+
+    Notes
+    -----
+    ``dtype="float64"`` is float64 throughout; the JAX backend needs ``jax_enable_x64`` for it.
+    NaN is not looked for: it spreads to the outputs.
+
+    References
+    ----------
+    .. [1] Hochreiter, S., Schmidhuber, J. (1997). Long short-term memory. Neural Computation 9 (8).
+    .. [2] Gers, F. A., Schmidhuber, J., Cummins, F. (2000). Learning to forget: continual
+       prediction with LSTM. Neural Computation 12 (10).
     """
 
-    def __init__(self, units, *args, use_cudnn="auto", **kwargs):
-        if use_cudnn is True:
-            raise ValueError("use_cudnn is True, expected 'auto' or False: the step is written out")
-        super().__init__(units, *args, use_cudnn=False, **kwargs)
-        # Keras has made its own cell, with every setting in place, and goes on tracking whatever
-        # layer it was given. So that cell is not replaced: it becomes ours, with another step.
-        self.cell.__class__ = LSTMCell
+    cell_class = LSTMCell
+    cell_name = "lstm_cell"
+
+
+@keras.saving.register_keras_serializable(package="companion")
+class PeepholeLSTMCell(LSTMCell):
+    """One step of the LSTM with peepholes (equations of pages 3.1 and 4.3).
+
+    Weights: those of :class:`LSTMCell`, and ``peephole_kernel`` (3, H), rows i, f, o.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of ``keras.layers.LSTMCell``.
+    peephole_initializer, peephole_regularizer, peephole_constraint
+        What Keras' other weights have, for ``peephole_kernel``.
+    """
+
+    state_names = spec.PEEPHOLE_LSTM.states
+
+    def __init__(
+        self,
+        *args,
+        peephole_initializer="glorot_uniform",
+        peephole_regularizer=None,
+        peephole_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(*args, **kwargs)
+        self.peephole_initializer = keras.initializers.get(peephole_initializer)
+        self.peephole_regularizer = keras.regularizers.get(peephole_regularizer)
+        self.peephole_constraint = keras.constraints.get(peephole_constraint)
+
+    def build(self, input_shape):
+        """Create the weights for inputs of this shape, (B, I)."""
+        super().build(input_shape)
+        self.peephole_kernel = self.add_weight(
+            shape=(3, self.units),
+            name="peephole_kernel",
+            initializer=self.peephole_initializer,
+            regularizer=self.peephole_regularizer,
+            constraint=self.peephole_constraint,
+        )
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return super().get_config() | self._peephole_config()
+
+    def _peephole_config(self):
+        return {
+            "peephole_initializer": keras.initializers.serialize(self.peephole_initializer),
+            "peephole_regularizer": keras.regularizers.serialize(self.peephole_regularizer),
+            "peephole_constraint": keras.constraints.serialize(self.peephole_constraint),
+        }
+
+
+@keras.saving.register_keras_serializable(package="companion")
+class PeepholeLSTM(LSTM):
+    """An LSTM whose gates also read the cell state [1]_, equations (4.3.14) to (4.3.16).
+
+    The input and the forget gate read c_{t-1}, the output gate c_t, each unit its own cell only.
+    Works, checks and refuses as :class:`LSTM`; the arithmetic is :class:`PeepholeLSTMCell`'s.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of ``keras.layers.LSTM``.
+    peephole_initializer, peephole_regularizer, peephole_constraint
+        What Keras' other weights have, for ``peephole_kernel`` (3, H), rows i, f, o.
+
+    References
+    ----------
+    .. [1] Gers, F. A., Schmidhuber, J. (2000). Recurrent nets that time and count. IJCNN.
+    """
+
+    cell_class = PeepholeLSTMCell
+    cell_name = "peephole_lstm_cell"
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return super().get_config() | self.cell._peephole_config()
