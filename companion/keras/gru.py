@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from companion import spec
-from companion.keras.layer import RecurrentCell, RecurrentLayer, product
+from companion.keras.layer import RecurrentCell, RecurrentLayer, exact, product
 
 
 @keras.saving.register_keras_serializable(package="companion")
@@ -41,6 +41,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
             h_t, (B, H), twice, the second time in the form of ``states``.
         """
         (h_before,) = states if isinstance(states, list | tuple) else (states,)
+        gate, squash = exact(self.recurrent_activation), exact(self.activation)
         x, h = self._under_dropout(inputs, h_before, training)
         U, b, b_u = self.recurrent_kernel, self.bias, None
         if self.use_bias and self.reset_after:
@@ -61,12 +62,12 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
 
         # Keras' z weights the old state: it is 1 - z of the book, so (4.3.23) and (4.3.25) hold
         # with 1 - z for z. The weights of z then have the opposite sign: 1 - σ(a) = σ(-a).
-        r = self.recurrent_activation(a_r + u_r)  # (4.3.22)
-        z = self.recurrent_activation(a_z + u_z)  # (4.3.23)
+        r = gate(a_r + u_r)  # (4.3.22)
+        z = gate(a_z + u_z)  # (4.3.23)
         if self.reset_after:
-            n = self.activation(a_n + r * u_n)  # (4.3.31)
+            n = squash(a_n + r * u_n)  # (4.3.31)
         else:
-            n = self.activation(a_n + (r * h[-1]) @ U_n)  # (4.3.24)
+            n = squash(a_n + (r * h[-1]) @ U_n)  # (4.3.24)
         h = z * h_before + (1 - z) * n  # (4.3.25)
         return h, [h] if isinstance(states, list | tuple) else h
 

@@ -147,6 +147,18 @@ def product(values, weights):
     return ops.concatenate([v @ W for v, W in zip(values, each, strict=True)], axis=1)
 
 
+def exact(activation):
+    """Return the activation, as a function that keeps float64.
+
+    ``keras.ops.tanh`` rounds it to float32 on the JAX backend, whose own tanh does not.
+    """
+    if activation is keras.activations.tanh and keras.backend.backend() == "jax":
+        from jax import numpy as jnp
+
+        return jnp.tanh
+    return activation
+
+
 def _masked(value, masks):
     if masks is None:
         return [value]

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from companion import spec
-from companion.keras.layer import RecurrentCell, RecurrentLayer, product
+from companion.keras.layer import RecurrentCell, RecurrentLayer, exact, product
 
 
 @keras.saving.register_keras_serializable(package="companion")
@@ -42,6 +42,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         """
         h, c = states
         V = self.peephole_kernel
+        gate, squash = exact(self.recurrent_activation), exact(self.activation)
         x, h = self._under_dropout(inputs, h, training)
         a = product(x, self.kernel) + product(h, self.recurrent_kernel)
         if self.use_bias:
@@ -50,14 +51,14 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         if V is not None:
             a_i = a_i + V[0] * c  # (4.3.14)
             a_f = a_f + V[1] * c  # (4.3.15)
-        i = self.recurrent_activation(a_i)  # (3.1.1)
-        f = self.recurrent_activation(a_f)  # (3.1.2)
-        g = self.activation(a_g)  # (3.1.3)
+        i = gate(a_i)  # (3.1.1)
+        f = gate(a_f)  # (3.1.2)
+        g = squash(a_g)  # (3.1.3)
         c = f * c + i * g  # (3.1.4)
         if V is not None:
             a_o = a_o + V[2] * c  # (4.3.16)
-        o = self.recurrent_activation(a_o)  # (3.1.5)
-        h = o * self.activation(c)  # (3.1.6)
+        o = gate(a_o)  # (3.1.5)
+        h = o * squash(c)  # (3.1.6)
         return h, [h, c]
 
 

@@ -3,7 +3,7 @@
 import keras
 
 from companion import spec
-from companion.keras.layer import RecurrentCell, RecurrentLayer, product
+from companion.keras.layer import RecurrentCell, RecurrentLayer, exact, product
 
 
 @keras.saving.register_keras_serializable(package="companion")
@@ -42,7 +42,7 @@ class SimpleRNNCell(RecurrentCell, keras.layers.SimpleRNNCell):
         a = product(x, self.kernel) + product(h, self.recurrent_kernel)
         if self.use_bias:
             a = a + self.bias
-        h = self.activation(a)  # (4.3.36)
+        h = exact(self.activation)(a)  # (4.3.36)
         return h, [h] if isinstance(states, list | tuple) else h
 
 
