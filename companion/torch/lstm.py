@@ -1,90 +1,138 @@
-"""The LSTM as a replacement for ``torch.nn.LSTM``: forward and backward written out."""
+"""The LSTM, without and with peepholes, line by line from the equations of pages 3.1 and 4.3."""
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from companion import spec
+from companion.torch.activations import through_sigmoid, through_tanh
 from companion.torch.layer import Recurrent
+from companion.torch.recurrence import Cell, earlier, product
+
+
+class LSTMCell(Cell):
+    """The equations of an LSTM, ``recurrent`` being U (4 H, H), and with peepholes V's rows."""
+
+    n_kept = 5
+
+    def __init__(self, peepholes):
+        self.spec = spec.PEEPHOLE_LSTM if peepholes else spec.LSTM
+
+    def step(self, a, before, U, *V):  # noqa: D102
+        h_before, c_before = before
+        i, f, g, o = torch.addmm(a, h_before, U.T).chunk(4, 1)
+        if V:
+            i = torch.addcmul(i, V[0], c_before)  # (4.3.14)
+            f = torch.addcmul(f, V[1], c_before)  # (4.3.15)
+        i = torch.sigmoid(i)  # (3.1.1)
+        f = torch.sigmoid(f)  # (3.1.2)
+        g = torch.tanh(g)  # (3.1.3)
+        c = torch.addcmul(f * c_before, i, g)  # (3.1.4)
+        if V:
+            o = torch.addcmul(o, V[2], c)  # (4.3.16)
+        o = torch.sigmoid(o)  # (3.1.5)
+        tanh_c = torch.tanh(c)
+        h = o * tanh_c  # (3.1.6)
+        return (i, f, g, o, tanh_c), (h, c)
+
+    def step_back(self, d_a, kept, before, d_state, U, *V):  # noqa: D102
+        i, f, g, o, tanh_c = kept
+        (_, c_before), (d_h, later_c) = before, d_state
+        da_o = through_sigmoid(d_h * tanh_c, o)  # (4.3.2)
+        d_c = later_c + through_tanh(d_h * o, tanh_c)  # (4.3.3)
+        if V:
+            d_c.addcmul_(V[2], da_o)  # (4.3.17)
+        da_i = through_sigmoid(d_c * g, i)  # (4.3.4)
+        da_f = through_sigmoid(d_c * c_before, f)  # (4.3.5)
+        da_g = through_tanh(d_c * i, g)  # (4.3.6)
+        d_c *= f  # (4.3.7)
+        if V:
+            d_c.addcmul_(V[0], da_i).addcmul_(V[1], da_f)  # (4.3.18)
+        torch.cat([da_i, da_f, da_g, da_o], 1, out=d_a)
+        return [d_a @ U, d_c]  # (4.3.8)
+
+    def recurrent_gradients(self, d_a, kept, initial, states):  # noqa: D102
+        (h_0, c_0), (h, c) = initial, states
+        d_U = product(d_a, earlier(h_0, h))  # (4.3.11)
+        if not self.spec.peepholes:
+            return [d_U]
+        da_i, da_f, _, da_o = d_a.chunk(4, 2)
+        c_before = earlier(c_0, c)
+        return [
+            d_U,
+            (da_i * c_before).sum((0, 1)),  # (4.3.19)
+            (da_f * c_before).sum((0, 1)),  # (4.3.20)
+            (da_o * c).sum((0, 1)),  # (4.3.21)
+        ]
 
 
 class LSTM(Recurrent):
-    """Long short-term memory (Gers et al. 2000), equations of pages 3.1 and 4.3.
+    """Long short-term memory with a forget gate (Gers et al. 2000), as on page 3.1.
 
-    Arguments, shapes and ``state_dict`` keys are those of ``torch.nn.LSTM``, so a checkpoint of
-    either loads into the other. Gate order i, f, g, o. See
-    :class:`companion.torch.layer.Recurrent` for arguments and errors. Gradients are of first
-    order: a second one is refused with an error.
+    Forward (3.1.1) to (3.1.6), backward (4.3.1) to (4.3.12). Signature, shapes and
+    ``state_dict`` keys are those of ``torch.nn.LSTM``, so a checkpoint of either loads into the
+    other. Gate order i, f, g, o; the state is ``(h, c)``.
+
+    Parameters
+    ----------
+    proj_size
+        Accepted for the signature's sake; only 0 is supported, all else is a ``ValueError``.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
+        See :class:`companion.torch.layer.Recurrent`, also for input, state, dtypes and errors.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = LSTM(2, 3, num_layers=2)
+    >>> outputs, (h, c) = layer(torch.zeros(5, 1, 2))
+    >>> tuple(outputs.shape), tuple(c.shape)
+    ((5, 1, 3), (2, 1, 3))
     """
 
-    spec = spec.LSTM
+    mode = "LSTM"
+    _peepholes = False
 
-    def _run(self, x, state, weights, valid):
-        outputs, h, c = _LSTMFunction.apply(x, *state, *weights, valid)
-        return outputs, (h, c)
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        proj_size=0,
+        device=None,
+        dtype=None,
+    ):
+        if proj_size != 0:
+            raise ValueError(f"proj_size is {proj_size!r}, expected 0: projections are not built")
+        super().__init__(
+            LSTMCell(self._peepholes),
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+        )
 
 
-class _LSTMFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, h_0, c_0, W, U, b, valid):
-        n_steps, batch, _ = x.shape
-        size = U.shape[1]
-        # W x_t + b waits for nothing, so it is one product over all steps.
-        a = x @ W.T if b is None else torch.addmm(b, x.flatten(0, 1), W.T)
-        a = a.reshape(n_steps, batch, 4 * size)
-        h = x.new_empty(n_steps + 1, batch, size)
-        c = torch.empty_like(h)
-        h[0], c[0] = h_0, c_0
+class PeepholeLSTM(LSTM):
+    """An LSTM whose gates also read the cell state (Gers and Schmidhuber 2000).
 
-        for t in range(n_steps):
-            a[t].addmm_(h[t], U.T)
-            i, f, g, o = a[t].chunk(4, dim=1)  # views: what is written below stays in `a`
-            i.sigmoid_()  # (3.1.1)
-            f.sigmoid_()  # (3.1.2)
-            g.tanh_()  # (3.1.3)
-            o.sigmoid_()  # (3.1.5)
-            torch.addcmul(f * c[t], i, g, out=c[t + 1])  # (3.1.4)
-            torch.mul(o, c[t + 1].tanh(), out=h[t + 1])  # (3.1.6)
-            if valid is not None:
-                c[t + 1] = torch.where(valid[t], c[t + 1], c[t])
-                h[t + 1] = torch.where(valid[t], h[t + 1], h[t])
+    The input and the forget gate read c_{t-1}, the output gate c_t, each unit its own cell
+    only: (4.3.14) to (4.3.21). Arguments, input, state and parameters are those of
+    :class:`LSTM`; beside them, ``weight_peephole_l{k}`` and, with ``bidirectional``,
+    ``weight_peephole_l{k}_reverse``, each (3, H) with the rows i, f, o.
+    """
 
-        outputs = h[1:].clone() if valid is None else torch.where(valid, h[1:], 0)
-        ctx.save_for_backward(x, W, U, a, h, c, valid)
-        ctx.has_bias = b is not None
-        return outputs, h[-1].clone(), c[-1].clone()
+    _peepholes = True
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, d_outputs, d_h, d_c):
-        x, W, U, a, h, c, valid = ctx.saved_tensors
-        n_steps, batch, _ = x.shape
-        size = U.shape[1]
-        d_a = torch.empty_like(a)
-        if valid is not None:
-            d_outputs = torch.where(valid, d_outputs, 0)
+    def _shapes(self, below):
+        return super()._shapes(below) | {"weight_peephole": (3, self.hidden_size)}
 
-        for t in reversed(range(n_steps)):
-            i, f, g, o = a[t].chunk(4, dim=1)
-            da_i, da_f, da_g, da_o = d_a[t].chunk(4, dim=1)
-            tanh_c = c[t + 1].tanh()
-
-            later_h, later_c = d_h, d_c
-            d_h = later_h + d_outputs[t]  # (4.3.1)
-            torch.mul(d_h * tanh_c, o * (1 - o), out=da_o)  # (4.3.2)
-            d_c = later_c + d_h * o * (1 - tanh_c * tanh_c)  # (4.3.3)
-            torch.mul(d_c * g, i * (1 - i), out=da_i)  # (4.3.4)
-            torch.mul(d_c * c[t], f * (1 - f), out=da_f)  # (4.3.5)
-            torch.mul(d_c * i, 1 - g * g, out=da_g)  # (4.3.6)
-            d_c = d_c * f  # (4.3.7)
-            d_h = d_a[t] @ U  # (4.3.8)
-            if valid is not None:  # past its end a sequence only hands its state on
-                d_a[t] = torch.where(valid[t], d_a[t], 0)
-                d_h = torch.where(valid[t], d_h, later_h)
-                d_c = torch.where(valid[t], d_c, later_c)
-
-        flat = d_a.reshape(n_steps * batch, 4 * size)
-        d_x = (flat @ W).reshape(x.shape)  # (4.3.9)
-        d_W = flat.T @ x.flatten(0, 1)  # (4.3.10)
-        d_U = flat.T @ h[:-1].reshape(n_steps * batch, size)  # (4.3.11)
-        d_b = flat.sum(0) if ctx.has_bias else None  # (4.3.12)
-        return d_x, d_h, d_c, d_W, d_U, d_b, None
+    def _weights(self, weight_peephole, **weights):
+        W, b, *recurrent = super()._weights(**weights)
+        return W, b, *recurrent, *weight_peephole.unbind()
