@@ -523,35 +523,108 @@ def test_training_steps_equal_torch_nn(name):
 # Refusals
 
 
+@family
 @pytest.mark.parametrize(
-    ("message", "arguments"),
+    ("error", "message", "arguments"),
     [
-        ("input_size is 0, expected a whole number", {"input_size": 0}),
-        ("hidden_size is 1.5, expected a whole number", {"hidden_size": 1.5}),
-        ("num_layers is -1, expected a whole number", {"num_layers": -1}),
-        ("dropout is 1.1, expected a probability from 0 to 1", {"dropout": 1.1}),
-        ("dropout is -0.1, expected a probability from 0 to 1", {"dropout": -0.1}),
-        ("proj_size is 2, expected 0", {"proj_size": 2}),
+        (ValueError, "input_size is 0, expected a whole number", {"input_size": 0}),
+        (ValueError, "hidden_size is 1.5, expected a whole number", {"hidden_size": 1.5}),
+        (ValueError, "num_layers is -1, expected a whole number", {"num_layers": -1}),
+        (ValueError, "dropout is 1.1, expected a probability from 0 to 1", {"dropout": 1.1}),
+        (ValueError, "dropout is -0.1, expected a probability from 0 to 1", {"dropout": -0.1}),
+        (ValueError, "dropout is nan, expected a probability from 0 to 1", {"dropout": np.nan}),
+        (TypeError, "dropout is '0.1', expected a number", {"dropout": "0.1"}),
+        (TypeError, "dropout is True, expected a number", {"dropout": True}),
+        (TypeError, "bias is 'relu', expected True or False", {"bias": "relu"}),
+        (TypeError, "batch_first is 1, expected True or False", {"batch_first": 1}),
+        (TypeError, "bidirectional is None, expected True or False", {"bidirectional": None}),
+        (TypeError, "dtype is torch.int64, expected a floating-point dtype", {"dtype": torch.long}),
     ],
 )
-def test_constructor_refuses(message, arguments):
-    with pytest.raises(ValueError, match=message):
-        ct.LSTM(**({"input_size": I, "hidden_size": H} | arguments))
+def test_constructor_refuses(name, error, message, arguments):
+    with pytest.raises(error, match=message):
+        FAMILY[name][0](**({"input_size": I, "hidden_size": H} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "make"),
+    [
+        (ValueError, "proj_size is 2, expected 0", lambda: ct.LSTM(I, H, proj_size=2)),
+        (ValueError, "proj_size is 2, expected 0", lambda: ct.PeepholeLSTM(I, H, proj_size=2)),
+        (
+            ValueError,
+            "nonlinearity is 'sigmoid', expected one of 'tanh', 'relu'",
+            lambda: ct.RNN(I, H, nonlinearity="sigmoid"),
+        ),
+        (
+            TypeError,
+            "reset_after is 'yes', expected True or False",
+            lambda: ct.GRU(I, H, reset_after="yes"),
+        ),
+    ],
+)
+def test_constructor_refuses_what_only_one_has(error, message, make):
+    with pytest.raises(error, match=message):
+        make()
 
 
 X, S = torch.zeros(T, B, I), torch.zeros(2, B, H)
 
 
+@family
+@pytest.mark.parametrize(
+    ("error", "message", "x"),
+    [
+        (ValueError, r"input has shape \(6, 4, 2\), expected \(T, B, 3\)", X[..., :2]),
+        (ValueError, r"input has shape \(6, 2\), expected \(T, 3\)", X[:, 0, :2]),
+        (ValueError, r"input has shape \(3,\), expected \(T, 3\)", X[0, 0]),
+        (ValueError, r"input has shape \(1, 6, 4, 3\), expected \(T, 3\)", X[None]),
+        (ValueError, "input has 0 steps, expected at least 1", X[:0]),
+        (TypeError, "input has dtype torch.float64, expected torch.float32", X.double()),
+        (TypeError, "input has dtype torch.int64, expected torch.float32", X.long()),
+        (TypeError, "input is ndarray, expected a torch.Tensor", X.numpy()),
+        (TypeError, "input is on meta, expected cpu", X.to("meta")),
+        (
+            ValueError,
+            r"input has shape \(5, 2\), expected \(steps, 3\)",
+            pack_sequence([torch.zeros(3, 2), torch.zeros(2, 2)]),
+        ),
+        (
+            TypeError,
+            "input has dtype torch.float64, expected torch.float32",
+            pack_sequence([torch.zeros(3, 3).double()]),
+        ),
+        (
+            ValueError,
+            r"input.data has 5 rows, expected 4, the sum of input.batch_sizes",
+            PackedSequence(X[0, :1].expand(5, I), torch.tensor([2, 1, 1])),
+        ),
+        (
+            ValueError,
+            r"input.batch_sizes is \[1, 2\], expected sizes that never grow, at least 1",
+            PackedSequence(X[0, :3], torch.tensor([1, 2])),
+        ),
+        (
+            ValueError,
+            r"input.batch_sizes is \[3, 0\], expected sizes that never grow, at least 1",
+            PackedSequence(X[0, :3], torch.tensor([3, 0])),
+        ),
+        (
+            ValueError,
+            r"input.sorted_indices has shape \(3,\), expected \(2,\)",
+            PackedSequence(X[0, :3], torch.tensor([2, 1]), torch.tensor([0, 1, 2])),
+        ),
+    ],
+)
+def test_forward_refuses(name, error, message, x):
+    with pytest.raises(error, match=message):
+        FAMILY[name][0](I, H, num_layers=2)(x)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "PeepholeLSTM"])
 @pytest.mark.parametrize(
     ("error", "message", "arguments"),
     [
-        (ValueError, r"input has shape \(6, 4, 2\), expected \(T, B, 3\)", (X[..., :2],)),
-        (ValueError, r"input has shape \(6, 2\), expected \(T, 3\)", (X[:, 0, :2],)),
-        (ValueError, r"input has shape \(3,\), expected \(T, 3\)", (X[0, 0],)),
-        (TypeError, "input has dtype torch.float64, expected torch.float32", (X.double(),)),
-        (TypeError, "input has dtype torch.int64, expected torch.float32", (X.long(),)),
-        (TypeError, "input is ndarray, expected a torch.Tensor", (X.numpy(),)),
-        (TypeError, "input is on meta, expected cpu", (X.to("meta"),)),
         (TypeError, r"hx is an array of shape \(2, 4, 5\), expected a tuple \(h, c\)", (X, S)),
         (TypeError, r"hx is a tuple of 1, expected a tuple \(h, c\)", (X, (S,))),
         (ValueError, r"hx\[1\] has shape \(1, 4, 5\), expected \(2, 4, 5\)", (X, (S, S[:1]))),
@@ -559,16 +632,28 @@ X, S = torch.zeros(T, B, I), torch.zeros(2, B, H)
         (ValueError, r"hx\[0\] has shape \(2, 4, 5\), expected \(2, 5\)", (X[:, 0], (S, S))),
         (TypeError, r"hx\[0\] has dtype torch.float64, expected", (X, (S.double(), S))),
         (TypeError, r"hx\[1\] is float, expected a torch.Tensor", (X, (S, 0.0))),
-        (
-            ValueError,
-            r"input has shape \(5, 2\), expected \(steps, 3\)",
-            (pack_sequence([torch.zeros(3, 2), torch.zeros(2, 2)]),),
-        ),
+        (TypeError, r"hx\[1\] is on meta, expected cpu", (X, (S, S.to("meta")))),
     ],
 )
-def test_forward_refuses(error, message, arguments):
+def test_forward_refuses_a_state_of_two(name, error, message, arguments):
     with pytest.raises(error, match=message):
-        ct.LSTM(I, H, num_layers=2)(*arguments)
+        FAMILY[name][0](I, H, num_layers=2)(*arguments)
+
+
+@pytest.mark.parametrize("name", ["RNN", "GRU", "GRU (reset after)"])
+@pytest.mark.parametrize(
+    ("error", "message", "arguments"),
+    [
+        (TypeError, "hx is tuple, expected a torch.Tensor", (X, (S, S))),
+        (ValueError, r"hx has shape \(1, 4, 5\), expected \(2, 4, 5\)", (X, S[:1])),
+        (ValueError, r"hx has shape \(2, 4, 5\), expected \(2, 5\)", (X[:, 0], S)),
+        (ValueError, r"hx has shape \(2, 4, 5\), expected \(2, 3, 5\)", (X[:, :3], S)),
+        (TypeError, "hx has dtype torch.float16, expected torch.float32", (X, S.half())),
+    ],
+)
+def test_forward_refuses_a_state_of_one(name, error, message, arguments):
+    with pytest.raises(error, match=message):
+        FAMILY[name][0](I, H, num_layers=2)(*arguments)
 
 
 def test_batch_first_is_named_in_its_own_order():
@@ -576,8 +661,9 @@ def test_batch_first_is_named_in_its_own_order():
         ct.LSTM(I, H, batch_first=True)(X[..., :2])
 
 
-def test_scripts_that_flatten_parameters_run():
-    ours, _ = pair("LSTM")
-    before = copy.deepcopy(ours.state_dict())
-    ours.flatten_parameters()
-    close(ours.state_dict().values(), before.values(), tolerance=0)
+@family
+def test_scripts_that_flatten_parameters_run(name):
+    layer = FAMILY[name][0](I, H)
+    before = copy.deepcopy(layer.state_dict())
+    layer.flatten_parameters()
+    close(list(layer.state_dict().values()), list(before.values()), tolerance=0)
