@@ -18,7 +18,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
     Raises
     ------
     ValueError
-        If ``units`` is not a positive whole number or a dropout rate is outside 0 to 1.
+        If ``units`` is not a positive whole number or a dropout is outside 0 to 1.
     """
 
     state_names = spec.GRU.states

@@ -33,10 +33,8 @@ class RecurrentCell:
         arguments = _by_name(super().__init__, args, kwargs)
         arguments["units"] = spec.check_size("units", arguments["units"])
         for name in ("dropout", "recurrent_dropout"):
-            rate = arguments.get(name, 0.0)
-            # Keras would clip it.
-            if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate <= 1:
-                raise ValueError(f"{name} is {rate!r}, expected a number from 0 to 1")
+            if name in arguments:  # Keras would clip it
+                _check_probability(name, arguments[name])
         super().__init__(**arguments)
 
     def __call__(self, inputs, states, *args, **kwargs):
@@ -109,9 +107,7 @@ class RecurrentLayer:
         )
         batch, n_steps, _ = sequences.shape
         if n_steps == 0:
-            raise ValueError(
-                f"sequences has shape {tuple(sequences.shape)}, expected a T of at least 1"
-            )
+            raise ValueError("sequences has 0 steps, expected at least 1")
         if initial_state is not None:
             self.cell._check_state("initial_state", initial_state, batch)
         if isinstance(mask, list | tuple) and mask:
@@ -183,6 +179,13 @@ def _cell_arguments(cell_class):
 
 def _stored(cell, *names):
     return {name: getattr(cell, name) for name in names if hasattr(cell, name)}
+
+
+def _check_probability(argument, got):
+    if isinstance(got, bool) or not isinstance(got, Real):
+        raise TypeError(f"{argument} is {got!r}, expected a number")
+    if not 0 <= got <= 1:
+        raise ValueError(f"{argument} is {got!r}, expected a probability from 0 to 1")
 
 
 def _check_array(argument, value, expected, dtype=None):

@@ -17,7 +17,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     Raises
     ------
     ValueError
-        If ``units`` is not a positive whole number or a dropout rate is outside 0 to 1.
+        If ``units`` is not a positive whole number or a dropout is outside 0 to 1.
     """
 
     state_names = spec.LSTM.states
@@ -75,7 +75,7 @@ class LSTM(RecurrentLayer, keras.layers.LSTM):
     Raises
     ------
     ValueError
-        If ``units`` is not a positive whole number, a dropout rate is outside 0 to 1, or
+        If ``units`` is not a positive whole number, a dropout is outside 0 to 1, or
         ``use_cudnn`` is ``True``: cuDNN's LSTM is not this one. When called, if a shape does not
         fit.
     TypeError

@@ -15,7 +15,7 @@ class SimpleRNNCell(RecurrentCell, keras.layers.SimpleRNNCell):
     Raises
     ------
     ValueError
-        If ``units`` is not a positive whole number or a dropout rate is outside 0 to 1.
+        If ``units`` is not a positive whole number or a dropout is outside 0 to 1.
     """
 
     state_names = spec.RNN.states

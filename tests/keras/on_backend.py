@@ -8,7 +8,7 @@ import os
 import keras
 import numpy as np
 
-from tests.keras.family import FAMILY, H, I, T, keras_arrays, mask_of, random
+from tests.keras.family import CLASSES, FAMILY, H, I, T, keras_arrays, mask_of, random
 
 BACKEND = os.environ["KERAS_BACKEND"]
 LENGTHS = [T, 2, 0]
@@ -53,7 +53,7 @@ def gradients_of(layer, x, state, mask):
     raise ValueError(f"KERAS_BACKEND is {BACKEND!r}, which this program does not know")
 
 
-def check(member, dtype, tolerance, **arguments):
+def check(member, dtype, tolerance):
     reference = member.reference(I, H, rng=np.random.default_rng(0), **member.reference_arguments)
     layer = member.ours(
         H,
@@ -62,7 +62,6 @@ def check(member, dtype, tolerance, **arguments):
         zero_output_for_mask=True,
         dtype=dtype,
         **member.arguments,
-        **arguments,
     )
     layer.build((3, T, I))
     layer.set_weights(keras_arrays(member, reference.parameters))
@@ -90,18 +89,17 @@ def check(member, dtype, tolerance, **arguments):
 
 
 def check_the_rest(member):
-    """Dropout, Bidirectional, half precision: that they run, and give finite numbers."""
-    x = keras.ops.convert_to_tensor(random(3, T, I), dtype="float32")
-    mask = keras.ops.convert_to_tensor(mask_of(LENGTHS, T))
-    layer = member.ours(H, dropout=0.3, recurrent_dropout=0.3, seed=1, **member.arguments)
-    assert abs(numbers(layer(x, training=True)) - numbers(layer(x))).max() > 0.01
-    layer = member.ours(H, dtype="mixed_bfloat16", **member.arguments)
+    """Dropout, state, both directions and half precision: that they run together."""
+    settings = {"dropout": 0.3, "recurrent_dropout": 0.3, "stateful": True}
+    settings["bias_initializer"] = "ones"  # were all of x dropped, a state is still not 0
+    layer = member.ours(H, **settings, dtype="mixed_bfloat16", **member.arguments)
     both = keras.layers.Bidirectional(layer, dtype="mixed_bfloat16")
-    outputs = both(x, mask=mask)
+    mask = keras.ops.convert_to_tensor(mask_of(LENGTHS, T))
+    outputs = both(random(3, T, I), mask=mask, training=True)
     assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
     assert np.isfinite(numbers(outputs)).all()
-    layer = member.ours(H, stateful=True, **member.arguments)
-    assert abs(numbers(layer(x)) - numbers(layer(x))).max() > 0.001
+    for state in (*both.forward_layer.states, *both.backward_layer.states):
+        assert (numbers(state) != 0).any(axis=1).tolist() == [True, True, False]
 
 
 def numbers(tensor):
@@ -112,8 +110,7 @@ if __name__ == "__main__":
     assert keras.backend.backend() == BACKEND
     for name, member in FAMILY.items():
         check(member, "float64", 1e-10)
-        if BACKEND != "jax":  # where Keras forgets zero_output_for_mask when it unrolls
-            check(member, "float64", 1e-10, unroll=True)
         check(member, "float32", 1e-6)
-        check_the_rest(member)
+        if name in CLASSES:
+            check_the_rest(member)
         print(name)

@@ -168,17 +168,24 @@ def test_compiled_it_is_the_same(member):
 # What is refused
 
 
+def refused(error, message, call):
+    with pytest.raises(error) as raised:
+        call()
+    assert str(raised.value) == message
+
+
 def test_wrong_arguments(member):
     for kind in (member.ours, member.ours.cell_class):
         for units in (0, -1, 2.0, "3", None, True):
-            with pytest.raises(ValueError) as error:
-                kind(units)
-            assert str(error.value) == f"units is {units!r}, expected a whole number of at least 1"
-        for rate in (-0.1, 1.1, "0.5", None, float("nan")):
-            for name in ("dropout", "recurrent_dropout"):
-                with pytest.raises(ValueError) as error:
-                    kind(H, **{name: rate})
-                assert str(error.value) == f"{name} is {rate!r}, expected a number from 0 to 1"
+            words = f"units is {units!r}, expected a whole number of at least 1"
+            refused(ValueError, words, lambda k=kind, u=units: k(u))
+        for name in ("dropout", "recurrent_dropout"):
+            for rate in (-0.1, 1.1, float("nan")):
+                words = f"{name} is {rate!r}, expected a probability from 0 to 1"
+                refused(ValueError, words, lambda k=kind, a={name: rate}: k(H, **a))
+            for rate in ("0.5", None, True):
+                words = f"{name} is {rate!r}, expected a number"
+                refused(TypeError, words, lambda k=kind, a={name: rate}: k(H, **a))
         with pytest.raises(ValueError, match="Unrecognized keyword"):
             kind(H, unit=3)
     with pytest.raises(ValueError, match="dropout is 1.5"):  # by position
@@ -190,32 +197,28 @@ def test_wrong_arguments(member):
     assert member.ours(H, use_cudnn="auto").use_cudnn is False
 
 
-def refused(error, message, call):
-    with pytest.raises(error) as raised:
-        call()
-    assert str(raised.value) == message
-
-
 @pytest.mark.parametrize(
     "shape, message",
     [
         ((B, I), f"(3, 2), expected (B, T, {I})"),
         ((B, T, I, 1), f"(3, 4, 2, 1), expected (B, T, {I})"),
         ((B, T, I + 1), f"(3, 4, 3), expected (B, T, {I})"),
-        ((B, 0, I), "(3, 0, 2), expected a T of at least 1"),
     ],
 )
 def test_sequences_of_the_wrong_shape(member, shape, message):
     message = f"sequences has shape {message}"
+    symbol, symbolic = keras.Input(shape[1:]), message.replace("(3, ", "(None, ", 1)
     refused(ValueError, message, lambda: built(member)(np.ones(shape)))
+    refused(ValueError, symbolic, lambda: built(member)(symbol))
     if shape != (B, T, I + 1):
         fresh = member.ours(H)
         refused(ValueError, message.replace(f"T, {I})", "T, I)"), lambda: fresh(np.ones(shape)))
         assert not fresh.built
-    if 0 not in shape:
-        symbol = keras.Input(shape[1:])
-        message = message.replace("(3, ", "(None, ", 1)
-        refused(ValueError, message, lambda: built(member)(symbol))
+
+
+def test_no_steps(member):
+    words = "sequences has 0 steps, expected at least 1"
+    refused(ValueError, words, lambda: built(member)(np.ones((B, 0, I))))
 
 
 def test_a_wrong_shape_to_build_for(member):
