@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 import companion.torch as ct
 from companion.torch.recurrence import run, unrolled
 
-T, B, I, H = 3, 2, 2, 3  # noqa: E741
+T, B, I, H = 3, 2, 3, 2  # noqa: E741
 
 FAMILY = {
     "RNN": ct.RNN,
