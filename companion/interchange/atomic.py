@@ -1,0 +1,33 @@
+"""Writing a file in one go, so that no reader ever meets a half."""
+
+import contextlib
+import os
+import secrets
+import stat
+
+
+def write(path, data: bytes) -> None:
+    """Write a file: afterwards it holds all of ``data``, or, if this fails, what it held before.
+
+    The data goes into a new file in the same folder, which then takes the place of the old one. A
+    link stays a link. Permissions are those of the old file, or what every new file gets.
+
+    Raises
+    ------
+    OSError
+        As everything that writes files: no such folder, no permission, no space.
+    """
+    target = os.path.realpath(path)
+    temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
