@@ -211,8 +211,6 @@ def _backward(ctx, tensors, tape, d):
     n_steps, batch, size = outputs.shape
     d_outputs, *d_state = d
     d_a = x.new_empty(n_steps, batch, len(W))
-    if valid is not None:
-        d_outputs = torch.where(valid, d_outputs, 0)
 
     # Cut into steps all at once, which is quicker than cutting at every step.
     kept = kept.split(size, 2)

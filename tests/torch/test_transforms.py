@@ -322,6 +322,15 @@ def test_autocast_equals_torch_nns(name):
     close([outputs], [expected], 0.02)
 
 
+@family
+def test_autocast_around_the_backward_pass_alone_changes_nothing(name):
+    layer = layer_of(name).float()
+    loss = layer(random(T, B, I).float())[0].square().sum()
+    expected = torch.autograd.grad(loss, list(layer.parameters()), retain_graph=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        close(torch.autograd.grad(loss, list(layer.parameters())), expected, 0)
+
+
 def test_autocast_leaves_float64_alone_and_refuses_what_it_does_not_cast():
     layer = layer_of("LSTM")
     x = random(T, B, I)
