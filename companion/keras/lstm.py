@@ -87,6 +87,12 @@ class LSTM(RecurrentLayer, keras.layers.LSTM):
     ``dtype="float64"`` is float64 throughout; the JAX backend needs ``jax_enable_x64`` for it.
     NaN is not looked for: it spreads to the outputs.
 
+    The loop over time is Keras', faults included. In Keras 3.15, ``unroll`` forgets
+    ``zero_output_for_mask`` on the JAX backend and fails under a mask with ``go_backwards`` on the
+    PyTorch backend, where a stateful layer in mixed precision also forgets its state; and a mask
+    that travels with the sequences is not seen by a layer called with ``initial_state``, to which
+    it has to be given as ``mask``.
+
     References
     ----------
     .. [1] Hochreiter, S., Schmidhuber, J. (1997). Long short-term memory. Neural Computation 9 (8).

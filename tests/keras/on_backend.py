@@ -110,7 +110,7 @@ if __name__ == "__main__":
     assert keras.backend.backend() == BACKEND
     for name, member in FAMILY.items():
         check(member, "float64", 1e-10)
-        check(member, "float32", 1e-6)
         if name in CLASSES:
+            check(member, "float32", 1e-6)
             check_the_rest(member)
         print(name)

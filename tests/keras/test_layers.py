@@ -216,6 +216,12 @@ def test_sequences_of_the_wrong_shape(member, shape, message):
         assert not fresh.built
 
 
+def test_bidirectional_knows_that_sequences_have_three_axes(member):
+    layer = keras.layers.Bidirectional(member.ours(H))
+    with pytest.raises(ValueError, match="expected ndim=3, found ndim=2"):
+        layer(np.ones((B, I)))
+
+
 def test_no_steps(member):
     words = "sequences has 0 steps, expected at least 1"
     refused(ValueError, words, lambda: built(member)(np.ones((B, 0, I))))
