@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test lint notebooks lab wheel repository clean book-environment environment
+.PHONY: help book test lint faults notebooks lab wheel repository clean book-environment environment
 
 # Paths stay relative to this directory, whose name may hold spaces.
 RUN := .venv/bin/python
@@ -45,6 +45,9 @@ test: lint ## Check the style, run the unit tests and every notebook, on two wor
 lint: environment ## Check style and formatting
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+
+faults: environment ## Plant faults in the package, all or those of one FILE; the tests must catch each
+	@OMP_NUM_THREADS=1 $(RUN) tools/mutations.py $(if $(FILE),"$(FILE)")
 
 notebooks: environment ## Execute all pages, or one (PAGE=3-1), and store their outputs and run times
 	@$(RUN) tools/notebooks.py $(if $(PAGE),"$(PAGE)")

@@ -1,0 +1,176 @@
+"""The command ``companion``: ``companion check`` and ``companion bench``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from companion import __version__, spec
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments
+        What follows the command's name; ``sys.argv``'s if ``None``.
+
+    Returns
+    -------
+    status : int
+        0 when all is well, 1 when something that was checked fails. Bad usage ends the process
+        with status 2 and one line on stderr.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    return options.command(options, parser)
+
+
+def _parser():
+    parser = _Parser(
+        prog="companion", description="The package of LSTM, Gate by Gate, at the command line."
+    )
+    parser.add_argument("--version", action="version", version=f"companion {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    check = commands.add_parser(
+        "check",
+        help="compare all implementations that are installed, forward and backward",
+        description="Compare every cell in NumPy, PyTorch, Keras and ONNX Runtime, as far as they "
+        "are installed: [OK] or [FAIL] a line; exit status 1 if one fails.",
+    )
+    check.set_defaults(command=_check)
+    check.add_argument(
+        "--cell", action="append", choices=spec.CELLS, help="only this cell (again for more)"
+    )
+    check.add_argument("--seed", type=_whole, default=0, help="of the random weights (default 0)")
+
+    bench = commands.add_parser(
+        "bench",
+        help="time all implementations that are installed against each other",
+        description="Time every implementation on the same weights and batch, in turn, and print "
+        "times and ratios.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    bench.set_defaults(command=_bench)
+    bench.add_argument(
+        "--cell",
+        action="append",
+        choices=spec.CELLS,
+        help="only this cell (again for more); otherwise LSTM, PeepholeLSTM and GRU (reset after)",
+    )
+    bench.add_argument("--size", type=_size, nargs="+", default=[128, 256], help="I and H")
+    bench.add_argument("--steps", type=_size, default=128, help="T")
+    bench.add_argument("--batch", type=_size, default=32, help="B")
+    bench.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="of all numbers"
+    )
+    bench.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where PyTorch, Keras and ONNX Runtime compute",
+    )
+    bench.add_argument(
+        "--tf32",
+        action="store_true",
+        help="on a GPU, let products round to TF32, as cuDNN does by itself",
+    )
+    bench.add_argument("--rounds", type=_size, default=5, help="how often each is timed")
+    bench.add_argument("--threads", type=_size, help="threads of every framework on the CPU")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write every number to FILE")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage above it."""
+
+    def error(self, message):
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _whole(text):
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return value
+
+
+def _size(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return value
+
+
+def _check(options, parser):
+    from companion import bench, parity
+
+    for name, value in bench.machine().items():
+        print(f"{name:<14}{value}")
+    print(f"\n{'':<7}{'cell':<18}{'against NumPy':<21}{'forward':>9}{'gradient':>10}{'allowed':>9}")
+    failed = 0
+    for result in parity.compare(options.cell, options.seed):
+        mark = "[--]" if result.missing else "[OK]" if result.holds else "[FAIL]"
+        failed += not result.holds
+        line = f"{mark:<7}{result.cell:<18}{result.implementation:<21}"
+        if result.missing:
+            print(line + "  " + result.missing)
+            continue
+        forward, gradient = (
+            "" if value is None else f"{value:.0e}" for value in (result.forward, result.gradient)
+        )
+        print(f"{line}{forward:>9}{gradient:>10}{result.tolerance:>9.0e}")
+    print(f"\n{failed} of the comparisons fail." if failed else "\nAll that is installed agrees.")
+    return int(failed > 0)
+
+
+def _bench(options, parser):
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"argument --json: there is no folder {options.json.absolute().parent}")
+    if options.threads:  # read by the libraries when they are loaded, so before any of them is
+        for name in ("OMP", "OPENBLAS", "MKL", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
+            os.environ[f"{name}_NUM_THREADS" if "TF" not in name else f"{name}_THREADS"] = str(
+                options.threads
+            )
+    from tqdm import tqdm
+
+    from companion import bench
+
+    if options.device == "cuda":
+        _needs_cuda(parser)
+        if not options.tf32:
+            bench.equal_precision()
+    cells = options.cell or ["LSTM", "PeepholeLSTM", "GRU (reset after)"]
+    cases = [
+        bench.Case(cell, options.steps, options.batch, size, options.dtype, options.device)
+        for cell in cells
+        for size in options.size
+    ]
+    machine = bench.machine(options.device)
+    print(", ".join(f"{name} {value}" for name, value in machine.items()), end="\n\n")
+    timings = []
+    # disable=None: no bar where the output is not a terminal.
+    total = sum(bench.turns(case, options.rounds) for case in cases)
+    with tqdm(total=total, disable=None, leave=False, unit="run") as bar:
+        for case in cases:
+            bar.set_description(f"{case.cell} {case.size}")
+            found = bench.run(case, options.rounds, bar.update)
+            timings += found
+            tqdm.write(bench.table(found))
+    if options.json:
+        options.json.write_text(bench.to_json(timings, machine))
+        print(f"All numbers are in {options.json}")
+    return 0
+
+
+def _needs_cuda(parser):
+    try:
+        import torch
+    except ImportError:
+        parser.error("argument --device: cuda needs PyTorch, which is not installed")
+    if not torch.cuda.is_available():
+        parser.error("argument --device: PyTorch sees no CUDA device")
