@@ -274,5 +274,5 @@ def _checksum(structure, tensors):
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-        digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+        digest.update(np.ascontiguousarray(array).ravel())
     return digest.hexdigest()

@@ -100,7 +100,8 @@ class _Place(Place):
         return [self._write(full, own[name]) for name, full in self._names.items()]
 
     def _write(self, full, array):
-        target = dict(self._module.named_parameters(recurse=False)).get(full)
+        named = self._module.named_parameters(recurse=False, remove_duplicate=False)
+        target = dict(named).get(full)
         if target is None:
             raise ValueError(f"{self.name}.{full} is computed from others, so it cannot be loaded")
 
