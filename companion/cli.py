@@ -107,6 +107,7 @@ def _size(text):
 
 
 def _check(options, parser):
+    os.environ.setdefault("JAX_ENABLE_X64", "1")  # read when JAX is loaded, if Keras runs on it
     from companion import bench, parity
 
     for name, value in bench.machine().items():

@@ -294,6 +294,11 @@ class _Keras(Implementation):
         keras = imported_keras()
         if self.device == "cuda" and not _keras_sees_a_gpu():
             raise Unavailable(f"Keras on {keras.backend.backend()} sees no CUDA device")
+        if self.dtype == "float64" and keras.backend.backend() == "jax":
+            import jax
+
+            if not jax.config.jax_enable_x64:
+                raise Unavailable("JAX has float64 only with JAX_ENABLE_X64=1")
         kind, more = self._class(self.layers())
         arguments = {
             "return_sequences": True,
@@ -321,57 +326,70 @@ class _Keras(Implementation):
             mask = np.arange(n_steps) < np.asarray(self.batch.lengths)[:, None]
             self.mask = keras.ops.convert_to_tensor(mask)
 
-    @cached_property
-    def _compiled(self):
-        """Forward alone, and forward with backward, as each backend runs them fastest."""
+    def _functions(self):
+        """Return forward alone, and forward with backward, as each backend has gradients."""
         import keras
 
         backend = keras.backend.backend()
+        layer, mask = self.layer, self.mask
+
+        def infer(x):
+            return layer(x, mask=mask)
+
         if backend == "tensorflow":
             import tensorflow as tf
 
-            def infer(x):
-                return self.layer(x, mask=self.mask)
-
             def train(x, d_outputs):
-                variables = [variable.value for variable in self.layer.trainable_variables]
+                variables = [variable.value for variable in layer.trainable_variables]
                 with tf.GradientTape() as tape:
                     tape.watch(x)
-                    outputs = self.layer(x, mask=self.mask)
+                    outputs = layer(x, mask=mask)
                 return outputs, tape.gradient(outputs, [x, *variables], d_outputs)
 
-            # Traced here, once, for this batch.
-            return (
-                tf.function(infer).get_concrete_function(self.x),
-                tf.function(train).get_concrete_function(self.x, self.d_outputs),
-            )
-        if backend == "jax":
+        elif backend == "jax":
             import jax
 
-            def run(x, variables):
-                return self.layer.stateless_call(variables, self._fixed, x, mask=self.mask)[0]
+            fixed = [variable.value for variable in layer.non_trainable_variables]
 
-            def train(x, variables, d_outputs):
+            def run(x, variables):
+                return layer.stateless_call(variables, fixed, x, mask=mask)[0]
+
+            def train(x, d_outputs):
+                variables = [variable.value for variable in layer.trainable_variables]
                 outputs, pull_back = jax.vjp(run, x, variables)
                 d_x, d_variables = pull_back(d_outputs)
                 return outputs, [d_x, *d_variables]
 
-            infer, train = jax.jit(run), jax.jit(train)
-            self._fixed = [v.value for v in self.layer.non_trainable_variables]
-            variables = [v.value for v in self.layer.trainable_variables]
-            return (lambda x: infer(x, variables)), (lambda x, d: train(x, variables, d))
-        import torch
+        else:
+            import torch
 
-        def infer(x):
-            with torch.inference_mode():
-                return self.layer(x, mask=self.mask)
+            infer = torch.inference_mode()(infer)
 
-        def train(x, d_outputs):
-            x = x.detach().requires_grad_()
-            variables = [variable.value for variable in self.layer.trainable_variables]
-            outputs = self.layer(x, mask=self.mask)
-            return outputs, torch.autograd.grad(outputs, [x, *variables], d_outputs)
+            def train(x, d_outputs):
+                x = x.detach().requires_grad_()
+                variables = [variable.value for variable in layer.trainable_variables]
+                outputs = layer(x, mask=mask)
+                return outputs, torch.autograd.grad(outputs, [x, *variables], d_outputs)
 
+        return infer, train
+
+    @cached_property
+    def _compiled(self):
+        """The same as a user's model runs them: as graphs, where the backend has graphs."""
+        import keras
+
+        infer, train = self._functions()
+        backend = keras.backend.backend()
+        if backend == "tensorflow":
+            import tensorflow as tf
+
+            # Traced here, once, for this batch.
+            infer = tf.function(infer).get_concrete_function(self.x)
+            train = tf.function(train).get_concrete_function(self.x, self.d_outputs)
+        elif backend == "jax":
+            import jax
+
+            infer, train = jax.jit(infer), jax.jit(train)
         return infer, train
 
     def infer(self):
@@ -400,12 +418,14 @@ class _Keras(Implementation):
     def outputs(self):
         from keras import ops
 
-        return ops.convert_to_numpy(self.infer()).swapaxes(0, 1)
+        infer, _ = self._functions()
+        return ops.convert_to_numpy(infer(self.x)).swapaxes(0, 1)
 
     def gradients(self):
         import keras
 
-        _, (d_x, *d_weights) = self.train()
+        _, train = self._functions()
+        _, (d_x, *d_weights) = train(self.x, self.d_outputs)
         arrays = [np.array(keras.ops.convert_to_numpy(d)) for d in d_weights]
         for variable, array in zip(self.layer.trainable_variables, arrays, strict=True):
             if variable.name == "bias" and array.ndim == 2:  # as in PyTorch: see there
