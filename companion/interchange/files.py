@@ -129,9 +129,9 @@ def _parsed(data):
     wanted = {_named(path, name) for path, cell in names.items() for name in cell.shapes(1, 1)}
     for name in sorted(wanted ^ entries.keys()):
         raise _Refused(
-            f"it has no tensor {name!r}"
+            f"it has no tensor {name!r:.60}"
             if name in wanted
-            else f"it has a tensor {name!r}, which its structure does not name"
+            else f"it has a tensor {name!r:.60}, which its structure does not name"
         )
     for path, cell in names.items():
         _check_shapes(path, cell, entries)
@@ -173,17 +173,17 @@ def _header(data):
 def _entry(name, entry):
     """Return dtype and shape of a tensor."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise _Refused(f"tensor {name!r} is not described by dtype, shape and data_offsets")
+        raise _Refused(f"tensor {name!r:.60} is not described by dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise _Refused(f"tensor {name!r} has dtype {dtype!r:.40}, expected F32 or F64")
+        raise _Refused(f"tensor {name!r:.60} has dtype {dtype!r:.40}, expected F32 or F64")
     for numbers in (shape, offsets):
         if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
-            raise _Refused(f"tensor {name!r} has a shape or offsets that are not whole numbers")
+            raise _Refused(f"tensor {name!r:.60} has a shape or offsets that are not whole numbers")
     if len(shape) > 3 or len(offsets) != 2:
-        raise _Refused(f"tensor {name!r} has {len(shape)} axes and {len(offsets)} offsets")
+        raise _Refused(f"tensor {name!r:.60} has {len(shape)} axes and {len(offsets)} offsets")
     if math.prod(shape) * DTYPES[dtype].itemsize != offsets[1] - offsets[0]:
-        raise _Refused(f"tensor {name!r} has another size than its shape {tuple(shape)} says")
+        raise _Refused(f"tensor {name!r:.60} has another size than its shape {tuple(shape)} says")
     return DTYPES[dtype], tuple(shape)
 
 

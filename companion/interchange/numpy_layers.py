@@ -50,5 +50,4 @@ class _Place(Place):
                 lambda name=name, array=array: np.copyto(own[name], array),
             )
             for name, array in arrays.items()
-            if name in own
         ]

@@ -18,7 +18,7 @@ PEEPHOLES = ("i", "o", "f")
 
 
 def to_onnx(layer_or_parameters, path) -> None:
-    """Write a layer as an ONNX model, in float32 and time-major; T and B are free.
+    """Write a layer as an ONNX model, in float32 and time-major, without dropout; T and B are free.
 
     Inputs: ``x`` (T, B, I), ``lengths`` (B,) int32 from 0 to T, and the initial states ``h_0``
     and, for an LSTM, ``c_0``, each (1, B, H). Outputs: ``outputs`` (T, B, ·), 0 past each length,

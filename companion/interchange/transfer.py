@@ -24,7 +24,8 @@ def parameters_of(layer) -> Parameters | Parts:
     -------
     parameters : Parameters or Parts
         :class:`Parameters` for one cell, else :class:`Parts`. Arrays are in the layer's own
-        dtype, but in ``float32`` if that has 16 bits. A layer without biases gives zeros.
+        dtype, but in ``float32`` if that has 16 bits. A layer without biases gives zeros. Which
+        way a Keras layer runs (``go_backwards``) is not among its parameters.
 
     Raises
     ------

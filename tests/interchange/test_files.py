@@ -435,6 +435,14 @@ def crafted():
             ),
             "safetensors cannot read it",
         ),
+        "a name of a megabyte": (
+            put_together(metadata | {"A" * 10**6: tensor([4, 1, 1])}, bytes(32)),
+            "it has a tensor 'AAA",
+        ),
+        "a tensor of a megabyte": (
+            put_together(metadata | {"W" * 10**6: []}, b""),
+            "tensor 'WWW",
+        ),
         "pickle": (b"\x80\x04\x95\x0f\x00\x00\x00\x00\x00\x00\x00", "more than there are"),
     }
 
