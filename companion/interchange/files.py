@@ -6,9 +6,17 @@ file with other numbers and a checksum that fits.
 
 Layout 1. The tensors, F32 or F64, are called by the path of their cell and their name: ``W`` for a
 single cell, ``0.1.W`` for the second direction of the first layer. The metadata have one entry,
-``companion.interchange``, which is JSON: ``layout``, the number 1; ``structure``, a cell's name
-from :data:`companion.spec.CELLS`, ``{"stack": [...]}`` or ``{"bidirectional": [..., ...]}``; and
-``sha256``, of what :func:`_checksum` puts together.
+``companion.interchange``, which is JSON:
+
+``layout``
+    The number 1.
+``structure``
+    A string of JSON: a cell's name from :data:`companion.spec.CELLS`, ``{"stack": [...]}`` or
+    ``{"bidirectional": [..., ...]}``.
+``sha256``
+    In hexadecimal, the SHA-256 of ``1``, a newline, the structure and a newline; then, for every
+    tensor in the order of their names, of name, dtype and shape, as in ``0.1.W float32 (4, 3, 2)``,
+    a newline, and its bytes as they stand in the file.
 """
 
 import hashlib

@@ -25,6 +25,12 @@ for cell in KERAS["companion.keras"]:
         for ours, theirs in zip(leaves(received), leaves(sent), strict=True):
             narrow = {name: array.astype("float32") for name, array in theirs.items()}
             assert_same(ours, Parameters(theirs.spec, narrow))
+        for leaf in leaves(received):  # a copy, and ours to write
+            for array in leaf.values():
+                array[...] = 7
+        for ours, theirs in zip(leaves(parameters_of(layer)), leaves(sent), strict=True):
+            np.testing.assert_array_equal(ours["W"], theirs["W"])
+            assert "V" not in ours or (ours["V"] != 7).all()
 
 layer = layer_of("keras.layers", spec.LSTM, dtype="bfloat16")
 load_parameters(layer, one())
