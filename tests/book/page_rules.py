@@ -422,6 +422,19 @@ def headings(page):
 
 
 @rule
+def equations(page):
+    r"""No ``\\`` stands beside a ``\tag``: Sphinx would split the line, where a tag is an error."""
+    for part in page.parts:
+        for formula in part.formulas:
+            if r"\tag" in formula and "\\\\" in formula:
+                yield page.violation(
+                    part.cell,
+                    rf"'\\' beside \tag in {formula.strip()[:40]!r}",
+                    r"\cr for a new line, or a number for each equation",
+                )
+
+
+@rule
 def predict(page):
     """The reader is asked to predict, at least once, before the experiment runs."""
     asked = [

@@ -225,6 +225,15 @@ def wrong_order(notebook):
 
 
 replace("check", "Both", "#### Both\n\nBoth", "headings", 6, "level 4", "skipped_level")
+replace(
+    "section",
+    "## Halves",
+    "$$a \\\\\\\\ b \\tag{1}$$\n\n## Halves",
+    "equations",
+    3,
+    "beside",
+    "split_tag",
+)
 replace("section", "**Predict.**", "Predict.", "predict", 0, "prediction", "no_prediction")
 replace("section", "> **Pre", "**Pre", "predict", 0, "prediction", "prediction_not_set_off")
 replace("claims", "assert", "print(", "check", 6, "asserts nothing", "no_assert")
