@@ -31,6 +31,7 @@ class Fault:
 
 
 NUMPY, TORCH, KERAS = "tests/numpy", "tests/torch", "tests/keras"
+INTERCHANGE = "tests/interchange"
 FAULTS = [
     # NumPy
     Fault(
@@ -161,6 +162,139 @@ FAULTS = [
         "return (y > 0).astype(y.dtype)",
         "return np.ones_like(y)",
         NUMPY,
+    ),
+    # PyTorch
+    Fault(
+        "o's peephole reads the old cell",
+        "companion/torch/lstm.py",
+        "o = torch.addcmul(o, V[2], c)",
+        "o = torch.addcmul(o, V[2], c_before)",
+        TORCH,
+    ),
+    Fault(
+        "δc without the peephole of o",
+        "companion/torch/lstm.py",
+        "d_c.addcmul_(V[2], da_o)",
+        "pass",
+        TORCH,
+    ),
+    Fault(
+        "the peepholes' way back forgotten",
+        "companion/torch/lstm.py",
+        "d_c.addcmul_(V[0], da_i).addcmul_(V[1], da_f)",
+        "pass",
+        TORCH,
+    ),
+    Fault(
+        "one bias dropped",
+        "companion/torch/layer.py",
+        "else bias_ih + bias_hh",
+        "else bias_ih",
+        TORCH,
+    ),
+    Fault(
+        "reset form inverted",
+        "companion/torch/gru.py",
+        "GRUResetAfterCell() if reset_after else GRUCell()",
+        "GRUCell() if reset_after else GRUResetAfterCell()",
+        TORCH,
+    ),
+    Fault(
+        "U_n's gradient without the reset",
+        "companion/torch/gru.py",
+        "product(da_n, r * h_before)",
+        "product(da_n, h_before)",
+        TORCH,
+    ),
+    Fault(
+        "lengths ignored",
+        "companion/torch/recurrence.py",
+        "states = after if valid is None else _held(valid[t], after, states)",
+        "states = after",
+        TORCH,
+    ),
+    Fault(
+        "lengths ignored backward",
+        "companion/torch/recurrence.py",
+        "d_state = _held(valid[t], d_state, later)",
+        "pass",
+        TORCH,
+    ),
+    Fault(
+        "reverse direction turns the padding round",
+        "companion/torch/layer.py",
+        "reverse = torch.where(valid, lengths - 1 - steps, steps)",
+        "reverse = len(x) - 1 - steps + 0 * lengths",
+        TORCH,
+    ),
+    Fault(
+        "dropout after the last layer",
+        "companion/torch/layer.py",
+        "if self.dropout and layer < self.num_layers - 1:",
+        "if self.dropout:",
+        TORCH,
+    ),
+    # Keras
+    Fault(
+        "i and f swapped",
+        "companion/keras/lstm.py",
+        "a_i, a_f, a_g, a_o = ops.split(a, 4, axis=1)",
+        "a_f, a_i, a_g, a_o = ops.split(a, 4, axis=1)",
+        KERAS,
+    ),
+    Fault(
+        "o's peephole reads the old cell",
+        "companion/keras/lstm.py",
+        """        c = f * c + i * g  # (3.1.4)
+        if V is not None:
+            a_o = a_o + V[2] * c""",
+        """        c, c_before = f * c + i * g, c  # (3.1.4)
+        if V is not None:
+            a_o = a_o + V[2] * c_before""",
+        KERAS,
+    ),
+    Fault(
+        "the reset after the product left out",
+        "companion/keras/gru.py",
+        "(a_n + r * u_n)",
+        "(a_n + u_n)",
+        KERAS,
+    ),
+    # Parameters on their way
+    Fault(
+        "z's sign not turned",
+        "companion/interchange/places.py",
+        "array[z] = -array[z]",
+        "pass",
+        INTERCHANGE,
+    ),
+    Fault(
+        "ONNX's gates in the book's order",
+        "companion/interchange/onnx_models.py",
+        '("LSTM", ("i", "o", "f", "g"))',
+        '("LSTM", ("i", "f", "g", "o"))',
+        INTERCHANGE,
+    ),
+    Fault(
+        "one bias dropped",
+        "companion/interchange/places.py",
+        "return np.where(b_recurrent == 0, b, b + b_recurrent)",
+        "return b",
+        INTERCHANGE,
+    ),
+    Fault(
+        "the state of an empty sequence lost in ONNX",
+        "companion/interchange/onnx_models.py",
+        'graph.node("Where", ["empty", before, after], [final])',
+        'graph.node("Identity", [after], [final])',
+        INTERCHANGE,
+    ),
+    Fault(
+        "a file's checksum not compared",
+        "companion/interchange/files.py",
+        'if _checksum(about["structure"], tensors) != about["sha256"]:',
+        "if False:",
+        INTERCHANGE,
     ),
 ]
 
