@@ -138,9 +138,8 @@ class _Place(Place):
         self.input_size = cell.kernel.shape[0] if cell.built else None
         self.hidden_size, self.has_bias = cell.units, cell.use_bias
         self.dtype = cell.variable_dtype
-        if self.dtype not in ("float16", "bfloat16"):
-            # What the backend makes of it: JAX may have no float64.
-            one = keras.ops.convert_to_tensor(np.ones(1), dtype=self.dtype)
+        if self.dtype == "float64":  # of which JAX may make float32
+            one = cell.kernel.value if cell.built else keras.ops.convert_to_tensor(np.ones(1))
             self.dtype = keras.backend.standardize_dtype(one.dtype)
 
     def read(self):
