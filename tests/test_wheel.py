@@ -19,8 +19,9 @@ PAGES = sorted(ROOT.glob("notebooks/*/3-1-*.ipynb"))
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "onnx", "onnxruntime"}
 # What `import companion` keeps away from, because each takes longer than the package itself.
 HEAVY = FRAMEWORKS | {"numpy", "matplotlib", "scipy", "pandas", "sklearn", "statsmodels", "IPython"}
-# Frameworks that a module may load; keras needs one of the others to compute with.
-LOADS = {"torch": {"torch"}, "keras": {"keras", "tensorflow"}}
+# Frameworks that a module may load; keras needs one of the others to compute with, and TensorFlow
+# loads JAX where it finds it.
+LOADS = {"torch": {"torch"}, "keras": {"keras", "tensorflow", "jax"}}
 MODULES = sorted(
     path.stem
     for path in (ROOT / "companion").iterdir()

@@ -74,17 +74,14 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
 
 @keras.saving.register_keras_serializable(package="companion")
 class GRU(RecurrentLayer, keras.layers.GRU):
-    """The gated recurrent unit [1]_ over sequences (B, T, I), equations (4.3.22) to (4.3.25).
+    """A gated recurrent unit (Cho et al. 2014) over sequences (B, T, I).
+
+    Equations (4.3.22) to (4.3.25), and (4.3.31) for the reset after the product.
 
     Takes the arguments of ``keras.layers.GRU`` and has its weights, so that ``set_weights`` and
     weight files go both ways: z weights the old state, and ``reset_after`` is ``True`` unless it
     is said otherwise, with n of equation (4.3.31). The arithmetic is :class:`GRUCell`'s. Checks,
     errors and what Keras brings are those of :class:`companion.keras.LSTM`.
-
-    References
-    ----------
-    .. [1] Cho, K. et al. (2014). Learning phrase representations using RNN encoder-decoder for
-       statistical machine translation. EMNLP.
     """
 
     cell_class = GRUCell

@@ -64,7 +64,9 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
 
 @keras.saving.register_keras_serializable(package="companion")
 class LSTM(RecurrentLayer, keras.layers.LSTM):
-    """The LSTM [1]_ [2]_ over sequences (B, T, I), equations (3.1.1) to (3.1.6).
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000), as on page 3.1.
+
+    Runs over sequences (B, T, I) by equations (3.1.1) to (3.1.6).
 
     Takes the arguments of ``keras.layers.LSTM`` and has its weights, so that ``set_weights`` and
     weight files go both ways. Masks (B, T), ``initial_state``, ``return_sequences``,
@@ -92,12 +94,6 @@ class LSTM(RecurrentLayer, keras.layers.LSTM):
     PyTorch backend, where a stateful layer in mixed precision also forgets its state; and a mask
     that travels with the sequences is not seen by a layer called with ``initial_state``, to which
     it has to be given as ``mask``.
-
-    References
-    ----------
-    .. [1] Hochreiter, S., Schmidhuber, J. (1997). Long short-term memory. Neural Computation 9 (8).
-    .. [2] Gers, F. A., Schmidhuber, J., Cummins, F. (2000). Learning to forget: continual
-       prediction with LSTM. Neural Computation 12 (10).
     """
 
     cell_class = LSTMCell
@@ -158,10 +154,11 @@ class PeepholeLSTMCell(LSTMCell):
 
 @keras.saving.register_keras_serializable(package="companion")
 class PeepholeLSTM(LSTM):
-    """An LSTM whose gates also read the cell state [1]_, equations (4.3.14) to (4.3.16).
+    """An LSTM whose gates also read the cell state (Gers and Schmidhuber 2000).
 
-    The input and the forget gate read c_{t-1}, the output gate c_t, each unit its own cell only.
-    Works, checks and refuses as :class:`LSTM`; the arithmetic is :class:`PeepholeLSTMCell`'s.
+    The input and the forget gate read c_{t-1}, the output gate c_t, each unit its own cell only:
+    (4.3.14) to (4.3.16). Works, checks and refuses as :class:`LSTM`; the arithmetic is
+    :class:`PeepholeLSTMCell`'s.
 
     Parameters
     ----------
@@ -169,10 +166,6 @@ class PeepholeLSTM(LSTM):
         Those of ``keras.layers.LSTM``.
     peephole_initializer, peephole_regularizer, peephole_constraint
         What Keras' other weights have, for ``peephole_kernel`` (3, H), rows i, f, o.
-
-    References
-    ----------
-    .. [1] Gers, F. A., Schmidhuber, J. (2000). Recurrent nets that time and count. IJCNN.
     """
 
     cell_class = PeepholeLSTMCell

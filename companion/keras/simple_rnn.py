@@ -48,7 +48,7 @@ class SimpleRNNCell(RecurrentCell, keras.layers.SimpleRNNCell):
 
 @keras.saving.register_keras_serializable(package="companion")
 class SimpleRNN(RecurrentLayer, keras.layers.SimpleRNN):
-    """The plain recurrent network over sequences (B, T, I) [1]_, equation (4.3.36).
+    """A plain recurrent network (Elman 1990) over sequences (B, T, I), equation (4.3.36).
 
     Takes the arguments of ``keras.layers.SimpleRNN`` and has its weights, so that ``set_weights``
     and weight files go both ways. The arithmetic is :class:`SimpleRNNCell`'s. Checks, errors and
@@ -57,10 +57,6 @@ class SimpleRNN(RecurrentLayer, keras.layers.SimpleRNN):
     Notes
     -----
     ``activity_regularizer`` is applied; ``keras.layers.SimpleRNN`` takes it and forgets it.
-
-    References
-    ----------
-    .. [1] Elman, J. L. (1990). Finding structure in time. Cognitive Science 14 (2).
     """
 
     cell_class = SimpleRNNCell
