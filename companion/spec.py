@@ -129,6 +129,13 @@ def check_choice(argument: str, got: object, choices: Sequence[str]) -> None:
         raise ValueError(f"{argument} is {got!r}, expected one of {', '.join(map(repr, choices))}")
 
 
+def check_flag(argument: str, got: object) -> bool:
+    """Refuse what is neither ``True`` nor ``False``, such as an argument gone astray; return it."""
+    if not isinstance(got, bool):
+        raise TypeError(f"{argument} is {got!r}, expected True or False")
+    return got
+
+
 def describe(value: object) -> str:
     """Say in a few words what a value is, for an error message."""
     if isinstance(value, tuple | list):
@@ -140,7 +147,9 @@ def describe(value: object) -> str:
 def check_names(argument: str, got: Mapping, expected: Mapping) -> None:
     """Refuse a mapping whose keys are not exactly the expected parameter names."""
     if set(got) != set(expected):
-        raise ValueError(f"{argument} has the names {sorted(got)}, expected {sorted(expected)}")
+        raise ValueError(
+            f"{argument} has the names {sorted(got, key=str)}, expected {sorted(expected)}"
+        )
 
 
 def check_size(argument: str, got: int) -> int:

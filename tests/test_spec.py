@@ -69,7 +69,7 @@ def test_another_shape_is_refused_with_both_shapes(got, expected, message):
 def test_names_must_be_exactly_the_expected():
     expected = {"W": 0, "U": 0, "b": 0}
     spec.check_names("arrays", {"b": 1, "U": 1, "W": 1}, expected)
-    for got in ({"W": 1, "U": 1}, {**expected, "V": 1}):
+    for got in ({"W": 1, "U": 1}, {**expected, "V": 1}, {**expected, 1: 1}):
         with pytest.raises(ValueError, match=r"arrays has the names .* expected \['U', 'W', 'b'\]"):
             spec.check_names("arrays", got, expected)
 
@@ -97,6 +97,7 @@ def test_another_size_is_refused(size):
          lambda: spec.check_parts("state", {"h": 0, "c": 0}, ("h", "c"))),
         (ValueError, "cell is 'SRU', expected one of 'GRU', 'LSTM'",
          lambda: spec.check_choice("cell", "SRU", ("GRU", "LSTM"))),
+        (TypeError, "bias is 1, expected True or False", lambda: spec.check_flag("bias", 1)),
     ],
 )  # fmt: skip
 def test_refusals_name_argument_got_and_expected(error, message, check):
@@ -110,6 +111,7 @@ def test_what_fits_is_accepted():
     spec.check_parts("state", (0, 0), ("h", "c"))
     spec.check_parts("state", [0, 0], ("h", "c"))
     spec.check_choice("cell", "GRU", ("GRU", "LSTM"))
+    assert spec.check_flag("bias", False) is False
 
 
 def test_importing_the_spec_loads_nothing_else():

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from companion import spec
+
 
 @dataclass(frozen=True)
 class GradientReport:
@@ -55,12 +57,15 @@ def gradient_check(
     ValueError
         If names or shapes do not agree.
     TypeError
-        If an array is not float64: differences of float32 losses are mostly round-off.
+        If an array is none of NumPy's, or not float64: differences of float32 losses are mostly
+        round-off.
     """
     if set(arrays) != set(gradients):
         raise ValueError(f"gradients has the names {sorted(gradients)}, expected {sorted(arrays)}")
     relative, numeric = {}, {}
     for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"arrays[{name!r}] is {spec.describe(array)}, expected a NumPy array")
         if array.dtype != np.float64:
             raise TypeError(f"arrays[{name!r}] has dtype {array.dtype}, expected float64")
         analytic = np.asarray(gradients[name])
@@ -79,10 +84,12 @@ def _central_differences(loss, array, step):
     result = np.empty_like(array)
     for index in np.ndindex(array.shape):
         kept = array[index]
-        array[index] = kept + step
-        above = loss()
-        array[index] = kept - step
-        below = loss()
-        array[index] = kept
+        try:
+            array[index] = kept + step
+            above = loss()
+            array[index] = kept - step
+            below = loss()
+        finally:
+            array[index] = kept
         result[index] = (above - below) / (2 * step)
     return result

@@ -23,7 +23,7 @@ class GRU(Recurrence):
     """
 
     def __init__(self, input_size, hidden_size, dtype=np.float64, rng=None, *, reset_after=False):
-        self.reset_after = bool(reset_after)
+        self.reset_after = spec.check_flag("reset_after", reset_after)
         self.spec = spec.GRU_RESET_AFTER if self.reset_after else spec.GRU
         super().__init__(input_size, hidden_size, dtype, rng)
 

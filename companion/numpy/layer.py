@@ -94,7 +94,8 @@ class Layer:
         Parameters
         ----------
         run
-            What :meth:`forward` returned, with the parameters unchanged since.
+            What :meth:`forward` returned, with its outputs, ``x`` and the parameters unchanged
+            since: they are not copied.
         d_outputs
             Gradient of the loss with respect to ``run.outputs``, in its shape. Past a
             sequence's length it is ignored, since the outputs there are constant.
@@ -137,7 +138,7 @@ class Layer:
         self._replace(self._accepted("parameters", new))
 
     def _array(self, argument, value, expected):
-        array = np.asarray(value)
+        array = _array_of(argument, value)
         spec.check_shape(argument, array.shape, expected)
         spec.check_dtype(argument, array.dtype, self.dtype)
         return array
@@ -165,8 +166,12 @@ class Layer:
         raise NotImplementedError
 
     def _ran(self, run):
-        """Whether this layer, or one of its sizes, made the run."""
+        """Whether this layer, or one of its cells and sizes, made the run."""
         raise NotImplementedError
+
+    def _cells(self):
+        """Return every cell in the layer."""
+        return [self]
 
 
 class Composite(Layer):
@@ -179,7 +184,7 @@ class Composite(Layer):
                 raise TypeError(
                     f"{name} is {spec.describe(part)}, expected a layer of companion.numpy"
                 )
-            if any(part is other for other in parts[:k]):
+            if set(part._cells()) & {cell for other in parts[:k] for cell in other._cells()}:
                 raise ValueError(f"{name} occurs twice, expected a layer of its own")
             spec.check_dtype(name, part.dtype, parts[0].dtype)
         self.dtype = parts[0].dtype
@@ -214,8 +219,12 @@ class Composite(Layer):
         return (
             isinstance(run, CompositeRun)
             and len(run.parts) == len(self._parts)
+            and run.outputs.shape[2] == self.output_size
             and all(part._ran(own) for part, own in zip(self._parts, run.parts, strict=True))
         )
+
+    def _cells(self):
+        return [cell for part in self._parts for cell in part._cells()]
 
 
 @dataclass(frozen=True)
@@ -246,8 +255,10 @@ def check_parameters(argument, new, shapes, dtype) -> dict[str, np.ndarray]:
     spec.check_names(argument, new, shapes)
     accepted = {}
     for name, shape in shapes.items():
-        given = np.asarray(new[name])
+        given = _array_of(f"{argument}[{name!r}]", new[name])
         spec.check_shape(f"{argument}[{name!r}]", given.shape, shape)
+        if given.dtype.kind not in "fiu":
+            raise TypeError(f"{argument}[{name!r}] has dtype {given.dtype}, expected {dtype}")
         with np.errstate(over="ignore"):  # too large for the dtype is infinite, and refused below
             accepted[name] = np.array(given, dtype=dtype)
         if not np.isfinite(accepted[name]).all():
@@ -255,8 +266,17 @@ def check_parameters(argument, new, shapes, dtype) -> dict[str, np.ndarray]:
     return accepted
 
 
+def _array_of(argument, value):
+    try:
+        return np.asarray(value)
+    except ValueError:  # lists of unequal lengths
+        raise ValueError(
+            f"{argument} is {spec.describe(value)} of unequal shapes, expected an array"
+        ) from None
+
+
 def _lengths(lengths, n_steps, batch):
-    lengths = np.asarray(lengths)
+    lengths = _array_of("lengths", lengths).copy()  # the backward pass needs them as they were
     if not np.issubdtype(lengths.dtype, np.integer):
         raise TypeError(f"lengths has dtype {lengths.dtype}, expected whole numbers")
     spec.check_shape("lengths", lengths.shape, (batch,))

@@ -4,6 +4,7 @@ A cell adds its own equations, as ``_step`` and ``_step_back``; what it does wit
 step, and with sequences that end early, is the same for all cells and stands here.
 """
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ class Run:
     state: Any
     gates: dict[str, np.ndarray]
     states: dict[str, np.ndarray]
+    cell: spec.CellSpec = field(repr=False)
     x: np.ndarray = field(repr=False)
     a: np.ndarray = field(repr=False)  # (T, B, G · H), of which the gates are views
     lengths: np.ndarray | None = field(repr=False)
@@ -62,7 +64,7 @@ class Recurrence(Layer):
     ValueError
         If a size is not a positive whole number.
     TypeError
-        If ``dtype`` is not a float of 32 or 64 bits.
+        If ``dtype`` is not a float of 32 or 64 bits, or ``rng`` is no generator.
     """
 
     spec: spec.CellSpec
@@ -70,10 +72,10 @@ class Recurrence(Layer):
     def __init__(self, input_size, hidden_size, dtype=np.float64, rng=None):
         self.input_size = spec.check_size("input_size", input_size)
         self.hidden_size = self.output_size = spec.check_size("hidden_size", hidden_size)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in FLOATS:
-            raise TypeError(f"dtype is {self.dtype}, expected float32 or float64")
+        self.dtype = _float(dtype)
         rng = np.random.default_rng() if rng is None else rng
+        if not isinstance(rng, np.random.Generator | np.random.RandomState):
+            raise TypeError(f"rng is {rng!r}, expected a numpy.random.Generator")
         bound = 1.0 / np.sqrt(self.hidden_size)
         self._parameters = {
             name: rng.uniform(-bound, bound, shape).astype(self.dtype)
@@ -148,9 +150,11 @@ class Recurrence(Layer):
         h = states[0][1:]
         return Run(
             outputs=h if ended is None else np.where(ended, 0, h),
-            state=self._form([s[-1] for s in states]),
+            # Copies: whoever carries a state on may change it before the backward pass.
+            state=self._form([s[-1].copy() for s in states]),
             gates=dict(zip(self.spec.gates, self._split(a), strict=True)),
             states=dict(zip(self.spec.states, states, strict=True)),
+            cell=self.spec,
             x=x,
             a=a,
             lengths=lengths,
@@ -220,9 +224,17 @@ class Recurrence(Layer):
         sizes = (self.input_size, self.hidden_size)
         return (
             isinstance(run, Run)
-            and tuple(run.gates) == self.spec.gates
+            and (run.cell, run.x.dtype) == (self.spec, self.dtype)
             and (run.x.shape[2], run.outputs.shape[2]) == sizes
         )
+
+
+def _float(dtype):
+    with contextlib.suppress(TypeError):  # what NumPy has no dtype for
+        if np.dtype(dtype) in FLOATS:
+            return np.dtype(dtype)
+        dtype = np.dtype(dtype)
+    raise TypeError(f"dtype is {dtype}, expected float32 or float64")
 
 
 def product(d_a, inputs):

@@ -1,5 +1,8 @@
 """Layers on top of each other."""
 
+from collections.abc import Iterable
+
+from companion import spec
 from companion.numpy.layer import Composite, CompositeRun, Gradients
 
 
@@ -17,10 +20,12 @@ class Stack(Composite):
     ValueError
         If there is no layer, sizes do not fit, or a layer occurs twice.
     TypeError
-        If one is no layer, or dtypes differ.
+        If there is no list, one is no layer, or dtypes differ.
     """
 
     def __init__(self, layers):
+        if not isinstance(layers, Iterable):
+            raise TypeError(f"layers is {spec.describe(layers)}, expected a list of layers")
         layers = tuple(layers)
         if not layers:
             raise ValueError("layers is empty, expected at least one layer")

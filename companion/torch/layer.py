@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from companion import spec
-from companion.torch.recurrence import autocast_is_on, run, without_autocast
+from companion.spec import check_flag
+from companion.torch.recurrence import autocast_is_on, run, unrolled, without_autocast
 
 #: What autocast casts; it leaves float64 and whole numbers alone.
 AUTOCAST_FROM = (torch.float16, torch.bfloat16, torch.float32)
@@ -36,6 +37,8 @@ class Recurrent(nn.Module):
     PyTorch's own differentiation of the same steps (:func:`companion.torch.recurrence.unrolled`),
     so at a slower pace. ``torch.compile`` runs the layer as it is, between compiled parts;
     ``fullgraph=True``, which forbids that, is refused by PyTorch, as it is for ``torch.nn.LSTM``.
+    ``torch.jit.trace`` and ``torch.export.export(..., strict=False)`` record the steps, so what
+    they make is for as many steps as they were shown; ``torch.jit.script`` does not work.
 
     Parameters
     ----------
@@ -217,6 +220,10 @@ class Recurrent(nn.Module):
         weight = self.weight_ih_l0
         dtype = torch.get_autocast_dtype(weight.device.type) if self._casts else weight.dtype
         x, *states = (part.to(dtype) for part in (x, *states))
+        # Tracing and exporting record operations, of which those of a hand-written backward pass
+        # make a graph that is wrong.
+        recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        over_time = unrolled if recorded else run
         finals = []
         with without_autocast(x.device.type):
             for layer in range(self.num_layers):
@@ -226,7 +233,9 @@ class Recurrent(nn.Module):
                     W, b, *recurrent = self._weights(**weights)
                     initial = [part[len(finals)] for part in states]
                     sequence = turned(x) if direction else x
-                    output, *final = run(self.cell, valid, sequence, W, b, *initial, *recurrent)
+                    output, *final = over_time(
+                        self.cell, valid, sequence, W, b, *initial, *recurrent
+                    )
                     outputs.append(turned(output) if direction else output)
                     finals.append(final)
                 x = torch.cat(outputs, dim=2) if len(outputs) > 1 else outputs[0]
@@ -309,13 +318,6 @@ class Recurrent(nn.Module):
             if getattr(self, name) != default:
                 text += f", {name}={getattr(self, name)}"
         return text
-
-
-def check_flag(argument, got):
-    """Refuse what is neither ``True`` nor ``False``, such as a positional argument gone astray."""
-    if not isinstance(got, bool):
-        raise TypeError(f"{argument} is {got!r}, expected True or False")
-    return got
 
 
 def summed(bias_ih, bias_hh):

@@ -80,3 +80,16 @@ def test_bad_arguments_are_named(problem):
     single = {name: array.astype(np.float32) for name, array in arrays.items()}
     with pytest.raises(TypeError, match=r"arrays\['A'\] has dtype float32, expected float64"):
         gradient_check(loss, single, gradients)
+    with pytest.raises(TypeError, match=r"arrays\['A'\] is a list of 1, expected a NumPy array"):
+        gradient_check(loss, {"A": [1.0]}, {"A": np.zeros(1)})
+
+
+def test_a_loss_that_fails_leaves_the_arrays_as_they_were():
+    array = np.array([1.0, 2.0])
+
+    def loss():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gradient_check(loss, {"A": array}, {"A": np.zeros(2)})
+    assert array.tolist() == [1.0, 2.0]

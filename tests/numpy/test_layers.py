@@ -261,6 +261,9 @@ def test_what_composites_refuse():
         (ValueError, r"layers\[1\] has input_size 2, expected 4, the output_size of layers\[0\]",
          lambda: cnp.Stack([lstm(), lstm()])),
         (ValueError, r"layers\[1\] occurs twice", lambda: cnp.Stack([twice, twice])),
+        (ValueError, r"layers\[1\] occurs twice",
+         lambda: cnp.Stack([cnp.Stack([twice]), cnp.Stack([twice])])),
+        (TypeError, "layers is LSTM, expected a list of layers", lambda: cnp.Stack(twice)),
         (TypeError, r"layers\[1\] has dtype float32, expected float64",
          lambda: cnp.Stack([lstm(), lstm(4, np.float32)])),
         (ValueError, "backward_layer has input_size 3, expected 2",
@@ -343,6 +346,21 @@ def test_what_is_returned_shares_no_memory_with_what_was_given(kind):
     for array in [x, *flat(state), d_outputs, *flat(d_state)]:
         array[...] = 7
     close(numbers(run, gradients), expected, 0)
+
+
+@every_layer
+def test_lengths_and_the_final_state_may_change_before_the_backward_pass(kind):
+    layer, x, state, d_outputs, d_state = problem(kind)
+    lengths = np.array([5, 0, 2])
+    run = layer.forward(x, state, lengths)
+    expected = layer.backward(run, d_outputs, d_state)
+    before = [array.copy() for array in numbers(run, expected)]
+    lengths[:] = 1
+    for array in flat(run.state):
+        array[...] = 7
+    got = numbers(run, layer.backward(run, d_outputs, d_state))
+    n_states = len(flat(run.state))
+    close(got[1 + n_states :], before[1 + n_states :], 0)
 
 
 # Unequal lengths
@@ -461,6 +479,10 @@ def test_parameters_are_copied_in_and_live_out(kind):
     ("change", "message"),
     [
         ({"V": np.zeros((3, 4))}, r"parameters has the names .*'V'.*, expected \['U', 'W', 'b'\]"),
+        (
+            {"U": [[1], [1, 2]]},
+            r"parameters\['U'\] is a list of 2 of unequal shapes, expected an a",
+        ),
         ({"U": np.zeros((4, 4, 5))}, r"parameters\['U'\] has shape \(4, 4, 5\), expected"),
         ({"b": np.full((4, 4), np.nan)}, r"parameters\['b'\] has values that are not finite"),
         ({"b": np.full((4, 4), np.inf)}, r"parameters\['b'\] has values that are not finite"),
@@ -475,6 +497,14 @@ def test_refused_parameters_change_nothing(change, message):
     with pytest.raises(ValueError, match=message):
         layer.parameters = new | change
     assert [array.tobytes() for array in flat(layer.parameters)] == before
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "str", "bool"])
+def test_parameters_of_no_real_numbers_are_refused(dtype):
+    layer, *_ = problem("LSTM")
+    new = layer.parameters | {"b": np.zeros((4, 4), dtype)}
+    with pytest.raises(TypeError, match=r"parameters\['b'\] has dtype .*, expected float64"):
+        layer.parameters = new
 
 
 def test_refused_parameters_change_no_part_of_a_stack():
@@ -511,6 +541,19 @@ def test_refused_sizes(make, size):
 def test_refused_dtype(make):
     with pytest.raises(TypeError, match="dtype is float16, expected float32 or float64"):
         make(2, 3, np.float16)
+    with pytest.raises(TypeError, match="dtype is float, 32, expected float32 or float64"):
+        make(2, 3, "float, 32")
+
+
+@pytest.mark.parametrize("make", [cnp.RNN, cnp.LSTM, cnp.PeepholeLSTM, cnp.GRU])
+def test_refused_rng(make):
+    with pytest.raises(TypeError, match="rng is 0, expected a numpy.random.Generator"):
+        make(2, 3, rng=0)
+
+
+def test_refused_flag():
+    with pytest.raises(TypeError, match="reset_after is 'no', expected True or False"):
+        cnp.GRU(2, 3, reset_after="no")
 
 
 def test_refused_activation():
@@ -527,6 +570,7 @@ OF_X = [
     (ValueError, r"lengths has shape \(2,\), expected \(3,\)", {"lengths": [1, 2]}),
     (ValueError, "lengths has values from 1 to 6, expected 0 to 5", {"lengths": [1, 6, 2]}),
     (ValueError, "lengths has values from -1 to 2, expected 0 to 5", {"lengths": [1, -1, 2]}),
+    (ValueError, "x is a list of 2 of unequal shapes, expected an array", {"x": [[1], [1, 2]]}),
     (TypeError, "lengths has dtype float64, expected whole", {"lengths": [1.0, 2.0, 3.0]}),
     (TypeError, "lengths has dtype bool, expected whole", {"lengths": [True, True, False]}),
 ]
@@ -579,3 +623,22 @@ def test_backward_refuses(kind):
     for other in (None, problem("GRU", I=3)[0].forward(np.zeros((5, 3, 3)))):
         with pytest.raises(TypeError, match="run is .*, expected what forward of this layer retur"):
             layer.backward(other, d_outputs)
+
+
+@pytest.mark.parametrize(
+    ("layer", "other"),
+    [
+        (cnp.GRU(2, 3), cnp.GRU(2, 3, reset_after=True)),
+        (cnp.LSTM(2, 3), cnp.PeepholeLSTM(2, 3)),
+        (cnp.RNN(2, 3), cnp.RNN(2, 3, activation="relu")),
+        (cnp.RNN(2, 3), cnp.RNN(2, 3, np.float32)),
+        (
+            cnp.Bidirectional(cnp.RNN(2, 2), cnp.RNN(2, 2)),
+            cnp.Stack([cnp.RNN(2, 2), cnp.RNN(2, 2)]),
+        ),
+    ],
+)
+def test_backward_refuses_the_run_of_another_cell(layer, other):
+    run = other.forward(np.zeros((5, 1, 2), other.dtype))
+    with pytest.raises(TypeError, match="run is .*, expected what forward of this layer returned"):
+        layer.backward(run, np.zeros_like(run.outputs))

@@ -289,6 +289,21 @@ def test_compiling_without_a_break_is_refused_by_name():
         compiled(random(T, B, I))
 
 
+# PyTorch's tracer warns that it is on its way out, and of every size that it takes as it is.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@family
+@pytest.mark.parametrize("record", ["trace", "export"])
+def test_recorded_it_gives_the_same_numbers(name, record):
+    layer = layer_of(name, num_layers=2, bidirectional=True)
+    x, other = random(T, B, I), random(T, B, I, seed=7)
+    if record == "trace":
+        recorded = torch.jit.trace(layer, (x,))
+    else:
+        recorded = torch.export.export(layer, (x,), strict=False).module()
+    got, expected = recorded(other), layer(other)
+    close([got[0], *parts_of(got[1])], [expected[0], *parts_of(expected[1])])
+
+
 # Autocast
 
 
