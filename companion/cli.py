@@ -92,18 +92,18 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def _whole(text):
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
+def _whole(text, least=0):
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or value < least:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {least}")
     return value
 
 
 def _size(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return value
+    return _whole(text, least=1)
 
 
 def _check(options, parser):
@@ -132,6 +132,8 @@ def _check(options, parser):
 def _bench(options, parser):
     if options.json and not options.json.absolute().parent.is_dir():
         parser.error(f"argument --json: there is no folder {options.json.absolute().parent}")
+    if options.json and options.json.is_dir():  # seen here, not after minutes of measuring
+        parser.error(f"argument --json: {options.json} is a folder")
     if options.threads:  # read by the libraries when they are loaded, so before any of them is
         for name in ("OMP", "OPENBLAS", "MKL", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
             os.environ[f"{name}_NUM_THREADS" if "TF" not in name else f"{name}_THREADS"] = str(

@@ -53,9 +53,11 @@ def test_bench_prints_a_table_and_writes_json(capsys, tmp_path):
 
 BAD = {
     "argument --size: 0 is not a whole number of at least 1": ["bench", "--size", "0"],
-    "argument --size: invalid": ["bench", "--size", "many"],
+    "argument --size: many is not a whole number of at least 1": ["bench", "--size", "many"],
     "argument --cell: invalid choice: 'SRU'": ["check", "--cell", "SRU"],
-    "argument --seed: -1 is below 0": ["check", "--seed", "-1"],
+    "argument --seed: -1 is not a whole number of at least 0": ["check", "--seed", "-1"],
+    "argument --seed: 1.5 is not a whole number of at least 0": ["check", "--seed", "1.5"],
+    "argument --json: / is a folder": ["bench", "--json", "/"],
     "argument --json: there is no folder": ["bench", "--json", "/nowhere/at/all.json"],
     "the following arguments are required: command": [],
     "argument command: invalid choice: 'fly'": ["fly"],
