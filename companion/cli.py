@@ -79,7 +79,7 @@ def _parser():
         help="on a GPU, let products round to TF32, as cuDNN does by itself",
     )
     bench.add_argument("--rounds", type=_size, default=5, help="how often each is timed")
-    bench.add_argument("--threads", type=_size, help="threads of every framework on the CPU")
+    bench.add_argument("--threads", type=_size, help="threads on the CPU; JAX takes no notice")
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write every number to FILE")
     return parser
 

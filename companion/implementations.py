@@ -499,7 +499,13 @@ class ONNXRuntime(Implementation):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "layer.onnx"
             interchange.to_onnx(self.parameters, path)
-            self.session = onnxruntime.InferenceSession(path.read_bytes(), providers=[provider])
+            options = onnxruntime.SessionOptions()
+            # It is built without OpenMP, so what limits the others' threads has to be told it.
+            threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+            options.intra_op_num_threads = int(threads or 0)
+            self.session = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=[provider]
+            )
         n_steps, batch, _ = self.batch.x.shape
         lengths = np.full(batch, n_steps) if self.batch.lengths is None else self.batch.lengths
         self.feed = {"x": self.batch.x, "lengths": np.asarray(lengths, np.int32)}

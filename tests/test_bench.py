@@ -12,7 +12,7 @@ import pytest
 
 from companion import bench
 from companion.bench import Case, Timing
-from companion.implementations import ALL, NumPy, Torch
+from companion.implementations import ALL, NumPy, ONNXRuntime, Torch
 
 SMALL = {"steps": 4, "batch": 2, "size": 3}
 NAMES = [each.name for each in ALL] + ["Python loop, autograd"]
@@ -147,3 +147,10 @@ def test_a_hand_written_backward_is_faster_than_a_python_loop():
             seconds[each.name].append(bench.time.perf_counter() - start)
     ours, loop = (min(taken) for taken in seconds.values())
     assert loop > 1.2 * ours
+
+
+@pytest.mark.parametrize(("variable", "threads"), [("1", 1), ("1,2", 1), ("", 0)])
+def test_onnx_runtime_has_the_others_number_of_threads(monkeypatch, variable, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    made = ONNXRuntime(*Case("RNN", 2, 1, 1).problem(), "float32")
+    assert made.session.get_session_options().intra_op_num_threads == threads
