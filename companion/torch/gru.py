@@ -9,7 +9,7 @@ import torch
 from companion import spec
 from companion.torch.activations import through_sigmoid, through_tanh
 from companion.torch.layer import Recurrent, check_flag, summed
-from companion.torch.recurrence import Cell, earlier, product
+from companion.torch.recurrence import Cell, product
 
 
 class GRUCell(Cell):
@@ -28,22 +28,28 @@ class GRUCell(Cell):
         h = torch.lerp(n, h_before, z)  # (4.3.25): n + z (h_before - n)
         return (r, z, n), (h,)
 
-    def step_back(self, d_a, kept, before, d_state, U_rz, U_n):  # noqa: D102
+    def slopes(self, kept, before, U_rz, U_n):  # noqa: D102
         r, z, n = kept
-        (h_before,), (d_h,) = before, d_state
-        da_z = through_sigmoid(d_h * (h_before - n), z)  # (4.3.26)
-        d_kept = d_h * z  # what h_{t-1} receives past the gates
-        da_n = through_tanh(d_h - d_kept, n)  # (4.3.27)
-        d_reset = da_n @ U_n  # the gradient of r ⊙ h_{t-1}
-        da_r = through_sigmoid(d_reset * h_before, r)  # (4.3.28)
-        torch.cat([da_r, da_z, da_n], 1, out=d_a)
-        d_kept.addcmul_(r, d_reset)
-        return [d_kept.addmm_(d_a[:, : len(U_rz)], U_rz)]  # (4.3.29)
+        (h_before,) = before
+        z_h = through_sigmoid(h_before - n, z)  # (4.3.26)
+        n_h = through_tanh(1 - z, n)  # (4.3.27)
+        r_reset = through_sigmoid(h_before, r)  # (4.3.28)
+        return r, z, z_h, n_h, r_reset
 
-    def recurrent_gradients(self, d_a, kept, initial, states):  # noqa: D102
-        r, (h_0,), (h,) = kept[0], initial, states
-        h_before = earlier(h_0, h)
-        d_rz, da_n = d_a.split(2 * h.shape[2], 2)
+    def step_back(self, d_a, slopes, d_state, U_rz, U_n):  # noqa: D102
+        r, z, z_h, n_h, r_reset = slopes
+        da_r, da_z, da_n = d_a.chunk(3, 1)
+        (d_h,) = d_state
+        torch.mul(d_h, z_h, out=da_z)  # (4.3.26)
+        torch.mul(d_h, n_h, out=da_n)  # (4.3.27)
+        d_reset = da_n @ U_n  # the gradient of r ⊙ h_{t-1}
+        torch.mul(d_reset, r_reset, out=da_r)  # (4.3.28)
+        past_gates = torch.addcmul(d_h * z, r, d_reset)
+        return [past_gates.addmm_(d_a[:, : len(U_rz)], U_rz)]  # (4.3.29)
+
+    def recurrent_gradients(self, d_a, kept, before, after):  # noqa: D102
+        r, (h_before,) = kept[0], before
+        d_rz, da_n = d_a.split(2 * r.shape[2], 2)
         return [product(d_rz, h_before), product(da_n, r * h_before)]  # (4.3.11), (4.3.30)
 
 
@@ -66,23 +72,30 @@ class GRUResetAfterCell(Cell):
         h = torch.lerp(n, h_before, z)  # (4.3.25): n + z (h_before - n)
         return (r, z, n, u_n), (h,)
 
-    def step_back(self, d_a, kept, before, d_state, U, b):  # noqa: D102
+    def slopes(self, kept, before, U, b):  # noqa: D102
         r, z, n, u_n = kept
-        (h_before,), (d_h,) = before, d_state
-        da_z = through_sigmoid(d_h * (h_before - n), z)  # (4.3.26)
-        d_kept = d_h * z  # what h_{t-1} receives past the gates
-        da_n = through_tanh(d_h - d_kept, n)  # (4.3.27)
-        da_r = through_sigmoid(da_n * u_n, r)  # (4.3.32)
-        torch.cat([da_r, da_z, da_n], 1, out=d_a)
-        d_u = torch.cat([da_r, da_z, r * da_n], 1)
-        return [d_kept.addmm_(d_u, U)]  # (4.3.33)
+        (h_before,) = before
+        z_h = through_sigmoid(h_before - n, z)  # (4.3.26)
+        n_h = through_tanh(1 - z, n)  # (4.3.27)
+        r_n = through_sigmoid(u_n, r)  # (4.3.32)
+        return r, z, z_h, n_h, r_n
 
-    def recurrent_gradients(self, d_a, kept, initial, states):  # noqa: D102
-        r, (h_0,), (h,) = kept[0], initial, states
-        d_rz, da_n = d_a.split(2 * h.shape[2], 2)
+    def step_back(self, d_a, slopes, d_state, U, b):  # noqa: D102
+        r, z, z_h, n_h, r_n = slopes
+        da_r, da_z, da_n = d_a.chunk(3, 1)
+        (d_h,) = d_state
+        torch.mul(d_h, z_h, out=da_z)  # (4.3.26)
+        torch.mul(d_h, n_h, out=da_n)  # (4.3.27)
+        torch.mul(da_n, r_n, out=da_r)  # (4.3.32)
+        d_u = torch.cat([d_a[:, : 2 * len(U) // 3], r * da_n], 1)
+        return [torch.addmm(d_h * z, d_u, U)]  # (4.3.33)
+
+    def recurrent_gradients(self, d_a, kept, before, after):  # noqa: D102
+        r, (h_before,) = kept[0], before
+        d_rz, da_n = d_a.split(2 * r.shape[2], 2)
         d_u = torch.cat([d_rz, r * da_n], 2)
         return [
-            product(d_u, earlier(h_0, h)),  # (4.3.11), (4.3.34)
+            product(d_u, h_before),  # (4.3.11), (4.3.34)
             d_u.sum((0, 1)),  # (4.3.12), (4.3.35)
         ]
 

@@ -5,7 +5,7 @@ import torch
 from companion import spec
 from companion.torch.activations import through_sigmoid, through_tanh
 from companion.torch.layer import Recurrent
-from companion.torch.recurrence import Cell, earlier, product
+from companion.torch.recurrence import Cell, product
 
 
 class LSTMCell(Cell):
@@ -33,29 +33,37 @@ class LSTMCell(Cell):
         h = o * tanh_c  # (3.1.6)
         return (i, f, g, o, tanh_c), (h, c)
 
-    def step_back(self, d_a, kept, before, d_state, U, *V):  # noqa: D102
+    def slopes(self, kept, before, U, *V):  # noqa: D102
         i, f, g, o, tanh_c = kept
-        (_, c_before), (d_h, later_c) = before, d_state
-        da_o = through_sigmoid(d_h * tanh_c, o)  # (4.3.2)
-        d_c = later_c + through_tanh(d_h * o, tanh_c)  # (4.3.3)
+        _, c_before = before
+        o_h = through_sigmoid(tanh_c, o)  # (4.3.2)
+        c_h = through_tanh(o, tanh_c)  # (4.3.3)
+        i_c = through_sigmoid(g, i)  # (4.3.4)
+        f_c = through_sigmoid(c_before, f)  # (4.3.5)
+        g_c = through_tanh(i, g)  # (4.3.6)
+        c_back = f  # (4.3.7)
         if V:
-            d_c.addcmul_(V[2], da_o)  # (4.3.17)
-        da_i = through_sigmoid(d_c * g, i)  # (4.3.4)
-        da_f = through_sigmoid(d_c * c_before, f)  # (4.3.5)
-        da_g = through_tanh(d_c * i, g)  # (4.3.6)
-        d_c *= f  # (4.3.7)
-        if V:
-            d_c.addcmul_(V[0], da_i).addcmul_(V[1], da_f)  # (4.3.18)
-        torch.cat([da_i, da_f, da_g, da_o], 1, out=d_a)
-        return [d_a @ U, d_c]  # (4.3.8)
+            c_h.addcmul_(V[2], o_h)  # (4.3.17)
+            c_back = torch.addcmul(f, V[0], i_c).addcmul_(V[1], f_c)  # (4.3.18)
+        return o_h, c_h, i_c, f_c, g_c, c_back
 
-    def recurrent_gradients(self, d_a, kept, initial, states):  # noqa: D102
-        (h_0, c_0), (h, c) = initial, states
-        d_U = product(d_a, earlier(h_0, h))  # (4.3.11)
+    def step_back(self, d_a, slopes, d_state, U, *V):  # noqa: D102
+        o_h, c_h, i_c, f_c, g_c, c_back = slopes
+        da_i, da_f, da_g, da_o = d_a.chunk(4, 1)
+        d_h, later_c = d_state
+        torch.mul(d_h, o_h, out=da_o)  # (4.3.2)
+        d_c = torch.addcmul(later_c, d_h, c_h)  # (4.3.3), (4.3.17)
+        torch.mul(d_c, i_c, out=da_i)  # (4.3.4)
+        torch.mul(d_c, f_c, out=da_f)  # (4.3.5)
+        torch.mul(d_c, g_c, out=da_g)  # (4.3.6)
+        return [d_a @ U, d_c.mul_(c_back)]  # (4.3.8); (4.3.7), (4.3.18)
+
+    def recurrent_gradients(self, d_a, kept, before, after):  # noqa: D102
+        (h_before, c_before), (_, c) = before, after
+        d_U = product(d_a, h_before)  # (4.3.11)
         if not self.spec.peepholes:
             return [d_U]
         da_i, da_f, _, da_o = d_a.chunk(4, 2)
-        c_before = earlier(c_0, c)
         return [
             d_U,
             (da_i * c_before).sum((0, 1)),  # (4.3.19)

@@ -11,6 +11,9 @@ import torch
 
 from companion import spec
 
+#: Of how many steps the slopes are found at once: enough to be quick, few enough for the cache.
+BLOCK = 16
+
 
 class Cell:
     """Base of the cells: their equations, and nothing that belongs to one layer.
@@ -41,24 +44,34 @@ class Cell:
         Returns
         -------
         kept
-            What :meth:`step_back` needs, ``n_kept`` arrays (B, H), the gates first.
+            What :meth:`slopes` needs, ``n_kept`` arrays (B, H), the gates first.
         after
             The states of step t.
         """
         raise NotImplementedError
 
-    def step_back(self, d_a, kept, before, d_state, *recurrent):
-        """Take one step back.
+    def slopes(self, kept, before, *recurrent):
+        """Return what the gradients of a step's states are multiplied with on the way back.
 
-        ``d_state`` holds the gradients of the states of step t. The gradient of ``a`` is written
-        into ``d_a`` (B, G · H); what is returned are the gradients of ``before``.
+        It is known when the forward pass ends, so it is found for many steps at once: ``kept`` and
+        ``before`` are over time here, (steps, B, H), and so is each array returned.
         """
         raise NotImplementedError
 
-    def recurrent_gradients(self, d_a, kept, initial, states):
+    def step_back(self, d_a, slopes, d_state, *recurrent):
+        """Take one step back.
+
+        ``slopes`` are those of step t, ``d_state`` the gradients of its states. The gradient of
+        ``a`` is written into ``d_a`` (B, G · H); what is returned are the gradients of the states
+        of step t - 1.
+        """
+        raise NotImplementedError
+
+    def recurrent_gradients(self, d_a, kept, before, after):
         """Return the gradients of ``recurrent``, each as one product or sum over all steps.
 
-        Everything is over time here: ``d_a`` (T, B, G · H), ``kept`` and ``states`` (T, B, H).
+        Everything is over time here: ``d_a`` (T, B, G · H), ``kept`` and the states ``before`` and
+        ``after`` each step, (T, B, H).
         """
         raise NotImplementedError
 
@@ -212,25 +225,27 @@ def _backward(ctx, tensors, tape, d):
     d_outputs, *d_state = d
     d_a = x.new_empty(n_steps, batch, len(W))
 
-    # Cut into steps all at once, which is quicker than cutting at every step.
     kept = kept.split(size, 2)
-    cut_kept = list(zip(*(part.unbind() for part in kept), strict=True))
-    cut_states = list(zip(*(s.unbind() for s in states), strict=True))
-    for t in reversed(range(n_steps)):
-        before = cut_states[t - 1] if t else initial
-        later = d_state
-        d_h = later[0] + d_outputs[t]  # (4.3.1)
-        d_state = cell.step_back(d_a[t], cut_kept[t], before, [d_h, *later[1:]], *recurrent)
-        if valid is not None:  # past its end a sequence only hands its state on
-            d_a[t].masked_fill_(~valid[t], 0)
-            d_state = _held(valid[t], d_state, later)
+    before = [earlier(*pair) for pair in zip(initial, states, strict=True)]
+    for start in reversed(range(0, n_steps, BLOCK)):
+        block = slice(start, start + BLOCK)
+        slopes = cell.slopes(*([part[block] for part in own] for own in (kept, before)), *recurrent)
+        # Cut into steps all at once, which is quicker than cutting at every step.
+        steps = list(zip(d_a[block], d_outputs[block], *slopes, strict=True))
+        for t, (d_a_t, d_output, *slopes_t) in reversed(list(enumerate(steps, start))):
+            later = d_state
+            d_h = later[0] + d_output  # (4.3.1)
+            d_state = cell.step_back(d_a_t, slopes_t, [d_h, *later[1:]], *recurrent)
+            if valid is not None:  # past its end a sequence only hands its state on
+                d_a_t.masked_fill_(~valid[t], 0)
+                d_state = _held(valid[t], d_state, later)
 
     flat = d_a.flatten(0, 1)
     needed = ctx.needs_input_grad[2:]
     d_x = (flat @ W).reshape(x.shape) if needed[0] else None  # (4.3.9)
     d_W = product(d_a, x) if needed[1] else None  # (4.3.10)
     d_b = flat.sum(0) if needed[2] else None  # (4.3.12)
-    d_recurrent = cell.recurrent_gradients(d_a, kept, initial, states)
+    d_recurrent = cell.recurrent_gradients(d_a, kept, before, states)
     d_recurrent = [
         d if w is not None else None for d, w in zip(d_recurrent, recurrent, strict=True)
     ]

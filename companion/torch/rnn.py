@@ -5,7 +5,7 @@ import torch
 from companion import spec
 from companion.torch.activations import through_relu, through_tanh
 from companion.torch.layer import Recurrent
-from companion.torch.recurrence import Cell, earlier, product
+from companion.torch.recurrence import Cell, product
 
 
 class RNNCell(Cell):
@@ -25,14 +25,18 @@ class RNNCell(Cell):
         h = self._squash(torch.addmm(a, h_before, U.T))  # (4.3.36)
         return (h,), (h,)
 
-    def step_back(self, d_a, kept, before, d_state, U):  # noqa: D102
-        (h,), (d_h,) = kept, d_state
-        d_a.copy_(self._through(d_h, h))  # (4.3.37)
+    def slopes(self, kept, before, U):  # noqa: D102
+        (h,) = kept
+        return [self._through(torch.ones_like(h), h)]
+
+    def step_back(self, d_a, slopes, d_state, U):  # noqa: D102
+        (a_h,), (d_h,) = slopes, d_state
+        torch.mul(d_h, a_h, out=d_a)  # (4.3.37)
         return [d_a @ U]  # (4.3.8)
 
-    def recurrent_gradients(self, d_a, kept, initial, states):  # noqa: D102
-        (h_0,), (h,) = initial, states
-        return [product(d_a, earlier(h_0, h))]  # (4.3.11)
+    def recurrent_gradients(self, d_a, kept, before, after):  # noqa: D102
+        (h_before,) = before
+        return [product(d_a, h_before)]  # (4.3.11)
 
 
 class RNN(Recurrent):
