@@ -28,9 +28,71 @@ SAME = {"float32": 1e-4, "float64": 1e-9}
 
 
 class PythonLoop(Torch):
-    """The cell as one writes it first in PyTorch: a Python loop, and autograd for the rest."""
+    """The cell as one writes it from the equations: gate by gate, step by step, autograd after."""
 
     name = "Python loop, autograd"
+
+    def prepare(self):
+        """Make a tensor of every W_k, U_k, b_k and V_k."""
+        import torch
+
+        super().prepare()
+        self.weights = {
+            name: [
+                torch.tensor(own.astype(self.dtype), device=self.device, requires_grad=True)
+                for own in ([array] if name == "b_u" else array)
+            ]
+            for name, array in self.parameters.items()
+        }
+
+    def run(self):
+        """Run forward: equations (3.1.1) to (3.1.6), and those of page 4.3."""
+        import torch
+        from torch import sigmoid, tanh
+
+        cell, x = self.cell, self.x
+        W, U, b = (self.weights[name] for name in "WUb")
+        h = c = x.new_zeros(x.shape[1], U[0].shape[0])
+        outputs = []
+
+        def a(k, h):
+            return x_t @ W[k].T + h @ U[k].T + b[k]
+
+        for x_t in x:
+            if "c" in cell.states:
+                V = self.weights.get("V", [0, 0, 0])
+                i = sigmoid(a(0, h) + V[0] * c)
+                f = sigmoid(a(1, h) + V[1] * c)
+                g = tanh(a(2, h))
+                c = f * c + i * g
+                o = sigmoid(a(3, h) + V[2] * c)
+                h = o * tanh(c)
+            elif "z" in cell.gates:
+                r, z = sigmoid(a(0, h)), sigmoid(a(1, h))
+                if cell.reset_after:
+                    u = h @ U[2].T + self.weights["b_u"][0]
+                    n = tanh(x_t @ W[2].T + b[2] + r * u)
+                else:
+                    n = tanh(a(2, r * h))
+                h = (1 - z) * h + z * n
+            else:
+                h = getattr(torch, cell.activation)(a(0, h))
+            outputs.append(h)
+        return torch.stack(outputs)
+
+    def train(self):
+        """Run forward, and leave the way back to PyTorch."""
+        import torch
+
+        outputs = self.run()
+        wanted = [self.x, *(own for each in self.weights.values() for own in each)]
+        return outputs, torch.autograd.grad(outputs, wanted, self.d_outputs)
+
+
+class FusedLoop(Torch):
+    """The same with all gates in one product, and that of all inputs before the loop."""
+
+    name = "Python loop, gates fused"
 
     def run(self):
         """Run forward, a step at a time."""
@@ -168,7 +230,7 @@ def run(case: Case, rounds: int = 5, tick=lambda: None) -> list[Timing]:
 
 def turns(case: Case, rounds: int) -> int:
     """Return the largest number of times that :func:`run` calls ``tick``."""
-    return (rounds + 1) * len(MODES) * (len(ALL) + 2)
+    return (rounds + 1) * len(MODES) * (len(ALL) + 3)
 
 
 _NAMES = {each.name for each in ALL}
@@ -179,7 +241,7 @@ def _made(case):
     parameters, batch = case.problem()
     made, missing = {}, {}
     kinds: list[tuple[str, type[Implementation], Parameters]] = [
-        (kind.name, kind, parameters) for kind in (*ALL, PythonLoop)
+        (kind.name, kind, parameters) for kind in (*ALL, PythonLoop, FusedLoop)
     ]
     if spec.CELLS[case.cell].peepholes:
         lstm = {name: array for name, array in parameters.items() if name != "V"}

@@ -9,12 +9,12 @@ import json
 import numpy as np
 import pytest
 
-from companion import bench
+from companion import bench, spec
 from companion.bench import Case, Timing
 from companion.implementations import ALL, NumPy, ONNXRuntime, Torch
 
 SMALL = {"steps": 4, "batch": 2, "size": 3}
-NAMES = [each.name for each in ALL] + ["Python loop, autograd"]
+NAMES = [each.name for each in ALL] + ["Python loop, autograd", "Python loop, gates fused"]
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,17 @@ def test_refused_cases(message, arguments):
         bench.run(Case("LSTM", **SMALL), rounds=0)
 
 
+@pytest.mark.parametrize("cell", spec.CELLS)
+def test_both_loops_are_the_cell(cell):
+    parameters, batch = Case(cell, **SMALL).problem()
+    expected = NumPy(parameters, batch)
+    for kind in (bench.PythonLoop, bench.FusedLoop):
+        loop = kind(parameters, batch)
+        np.testing.assert_allclose(loop.outputs(), expected.outputs(), rtol=0, atol=1e-12)
+        _, (d_x, *_) = loop.train()
+        np.testing.assert_allclose(d_x.numpy(), expected.gradients()[0], rtol=0, atol=1e-12)
+
+
 def test_a_hand_written_backward_is_faster_than_a_python_loop():
     """At the sizes of the book's promise (factor 2); the margin is for shared machines."""
     case = Case("PeepholeLSTM", steps=128, batch=32, size=64)
@@ -145,7 +156,7 @@ def test_a_hand_written_backward_is_faster_than_a_python_loop():
             each.train()
             seconds[each.name].append(bench.time.perf_counter() - start)
     ours, loop = (min(taken) for taken in seconds.values())
-    assert loop > 1.2 * ours
+    assert loop > 1.5 * ours
 
 
 @pytest.mark.parametrize(("variable", "threads"), [("1", 1), ("1,2", 1), ("", 0)])

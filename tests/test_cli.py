@@ -48,6 +48,7 @@ def test_bench_prints_a_table_and_writes_json(capsys, tmp_path):
         "keras.layers",
         "ONNX Runtime",
         "Python loop, autograd",
+        "Python loop, gates fused",
     }
 
 
