@@ -79,7 +79,7 @@ def compare(cells=None, seed: int = 0) -> Iterator[Result]:
     Parameters
     ----------
     cells
-        Names of cells (keys of :data:`companion.spec.CELLS`); all if ``None``.
+        A name of a cell or several (keys of :data:`companion.spec.CELLS`); all if ``None``.
     seed
         Of weights and batch.
 
@@ -93,7 +93,9 @@ def compare(cells=None, seed: int = 0) -> Iterator[Result]:
     ValueError
         If there is no cell of that name.
     """
-    for name in cells or spec.CELLS:
+    if isinstance(cells, str):
+        cells = [cells]
+    for name in spec.CELLS if cells is None else cells:
         spec.check_choice("cells", name, tuple(spec.CELLS))
         problems = [problem(spec.CELLS[name], form, seed) for form in FORMS]
         yield Result(

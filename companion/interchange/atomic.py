@@ -17,7 +17,12 @@ def write(path, data: bytes) -> None:
     OSError
         As everything that writes files: no such folder, no permission, no space.
     """
+    path = os.fsdecode(path)
     target = os.path.realpath(path)
+    if not os.path.basename(path) or os.path.isdir(target):
+        raise IsADirectoryError(f"{path!r} is a folder, expected the path of a file")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OSError(f"{path!r} is not a regular file, which is all that can be replaced")
     temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:

@@ -95,7 +95,7 @@ def load(path, *, max_bytes: int = 2**30) -> Parameters | Parts:
     Raises
     ------
     ValueError
-        If the file is too large, no such file, of a later layout, cut off or altered in any bit;
+        If the file is too large, of another kind or layout, cut off, or altered in any bit;
         the message names path and reason.
     OSError
         If there is no such file or it cannot be read.

@@ -12,7 +12,7 @@ from companion import spec
 MAX_DEPTH = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parameters(Mapping):
     """One cell's canonical arrays by name, with the cell they belong to.
 
@@ -37,6 +37,10 @@ class Parameters(Mapping):
     arrays: Mapping[str, np.ndarray]
 
     def __post_init__(self):
+        if not isinstance(self.spec, spec.CellSpec):
+            raise TypeError(f"spec is {spec.describe(self.spec)}, expected a CellSpec")
+        if not isinstance(self.arrays, Mapping):
+            raise TypeError(f"arrays is {spec.describe(self.arrays)}, expected names and arrays")
         if "W" not in self.arrays or np.ndim(self.arrays["W"]) != 3:
             raise ValueError(f"arrays['W'] is missing or not (G, H, I) for {self.spec.name}")
         _, hidden_size, input_size = np.shape(self.arrays["W"])
@@ -65,6 +69,16 @@ class Parameters(Mapping):
     def output_size(self) -> int:
         """The number of outputs of each step: H."""
         return self.hidden_size
+
+    def __eq__(self, other):
+        """Whether cell and all numbers are the same; dtypes may differ."""
+        if not isinstance(other, Parameters):
+            return NotImplemented
+        return self.spec == other.spec and all(
+            np.array_equal(array, other[name]) for name, array in self.items()
+        )
+
+    __hash__ = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.arrays[name]

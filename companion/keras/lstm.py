@@ -171,6 +171,21 @@ class PeepholeLSTM(LSTM):
     cell_class = PeepholeLSTMCell
     cell_name = "peephole_lstm_cell"
 
+    @property
+    def peephole_initializer(self):
+        """How ``peephole_kernel`` begins."""
+        return self.cell.peephole_initializer
+
+    @property
+    def peephole_regularizer(self):
+        """What ``peephole_kernel`` adds to the loss."""
+        return self.cell.peephole_regularizer
+
+    @property
+    def peephole_constraint(self):
+        """What ``peephole_kernel`` is kept within."""
+        return self.cell.peephole_constraint
+
     def get_config(self):
         """Return the constructor's arguments."""
         return super().get_config() | self.cell._peephole_config()

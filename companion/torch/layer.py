@@ -6,6 +6,7 @@ here; how a cell runs over time is in :mod:`companion.torch.recurrence`.
 
 import inspect
 import math
+import warnings
 from functools import partial
 from numbers import Real
 
@@ -95,6 +96,11 @@ class Recurrent(nn.Module):
         self.batch_first = check_flag("batch_first", batch_first)
         self.bidirectional = check_flag("bidirectional", bidirectional)
         self.dropout = _probability("dropout", dropout)
+        if self.dropout and self.num_layers == 1:
+            warnings.warn(
+                f"dropout is {self.dropout}, but it acts between layers and num_layers is 1",
+                stacklevel=3,
+            )
         self.proj_size = 0
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"dtype is {dtype}, expected a floating-point dtype")

@@ -617,4 +617,12 @@ def test_a_path_may_be_a_string_and_a_folder_must_exist(tmp_path, monkeypatch):
         save("folder", one())
     with pytest.raises(TypeError):
         save(one(), "here.safetensors")
-    assert sorted(os.listdir()) == ["folder", "here.safetensors"]
+    for folder in ("folder", "new/", ""):
+        with pytest.raises(IsADirectoryError, match="is a folder, expected the path of a file"):
+            save(folder, one())
+    os.mkfifo("pipe")
+    with pytest.raises(OSError, match="'pipe' is not a regular file"):
+        save("pipe", one())
+    save(b"bytes", one(seed=2))
+    assert_same(load(b"bytes"), one(seed=2))
+    assert sorted(os.listdir()) == ["bytes", "folder", "here.safetensors", "pipe"]

@@ -60,6 +60,22 @@ def test_parameters_are_a_mapping_with_sizes():
     assert (parameters.input_size, parameters.hidden_size, parameters.output_size) == (I, H, H)
 
 
+def test_parameters_are_equal_when_cell_and_numbers_are():
+    arrays = {name: np.ones(shape) for name, shape in spec.LSTM.shapes(2, 3).items()}
+    one, same = Parameters(spec.LSTM, arrays), Parameters(spec.LSTM, dict(arrays))
+    other = Parameters(spec.LSTM, arrays | {"b": np.zeros((4, 3))})
+    assert one == same and one != other and one != dict(arrays)
+    pair = [Parts("bidirectional", (one, each)) for each in (same, one, other)]
+    assert pair[0] == pair[1] != pair[2]
+
+
+def test_what_is_no_cell_or_no_mapping_is_refused():
+    with pytest.raises(TypeError, match="spec is str, expected a CellSpec"):
+        Parameters("LSTM", {})
+    with pytest.raises(TypeError, match="arrays is NoneType, expected names and arrays"):
+        Parameters(spec.LSTM, None)
+
+
 def test_parameters_do_not_change_with_the_mapping_they_were_made_from():
     arrays = dict(one())
     parameters = Parameters(spec.LSTM, arrays)

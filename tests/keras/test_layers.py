@@ -77,6 +77,9 @@ def test_initializers_regularizers_and_constraints_reach_the_weights(member):
     if member.ours in (ck.LSTM, ck.PeepholeLSTM):
         arguments["unit_forget_bias"] = False
     layer = member.ours(H, **arguments)
+    for name in names:
+        for what in ("initializer", "regularizer", "constraint"):
+            assert getattr(layer, f"{name}_{what}") is getattr(layer.cell, f"{name}_{what}")
     layer.build((B, T, I))
     assert len(layer.losses) == len(names)
     assert float(sum(layer.losses)) == pytest.approx(2.0 * layer.count_params())
