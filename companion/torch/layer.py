@@ -169,7 +169,7 @@ class Recurrent(nn.Module):
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         self._check_like_weights("input", input)
-        batched = input.dim() == 3
+        batched = input.dim() > 2
         if not batched:
             spec.check_shape("input", input.shape, ("T", self.input_size))
             input = input.unsqueeze(1)
