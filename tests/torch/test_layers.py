@@ -579,7 +579,7 @@ X, S = torch.zeros(T, B, I), torch.zeros(2, B, H)
         (ValueError, r"input has shape \(6, 4, 2\), expected \(T, B, 3\)", X[..., :2]),
         (ValueError, r"input has shape \(6, 2\), expected \(T, 3\)", X[:, 0, :2]),
         (ValueError, r"input has shape \(3,\), expected \(T, 3\)", X[0, 0]),
-        (ValueError, r"input has shape \(1, 6, 4, 3\), expected \(T, 3\)", X[None]),
+        (ValueError, r"input has shape \(1, 6, 4, 3\), expected \(T, B, 3\)", X[None]),
         (ValueError, "input has 0 steps, expected at least 1", X[:0]),
         (TypeError, "input has dtype torch.float64, expected torch.float32", X.double()),
         (TypeError, "input has dtype torch.int64, expected torch.float32", X.long()),
