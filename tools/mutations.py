@@ -174,15 +174,15 @@ FAULTS = [
     Fault(
         "δc without the peephole of o",
         "companion/torch/lstm.py",
-        "d_c.addcmul_(V[2], da_o)",
+        "c_h.addcmul_(V[2], o_h)",
         "pass",
         TORCH,
     ),
     Fault(
         "the peepholes' way back forgotten",
         "companion/torch/lstm.py",
-        "d_c.addcmul_(V[0], da_i).addcmul_(V[1], da_f)",
-        "pass",
+        "torch.addcmul(f, V[0], i_c).addcmul_(V[1], f_c)",
+        "f",
         TORCH,
     ),
     Fault(

@@ -265,7 +265,7 @@ def _structure(tree):
     def described(tree):
         if isinstance(tree, Parameters):
             if spec.CELLS.get(tree.spec.name) != tree.spec:
-                raise ValueError(f"parameters are of a {tree.spec.name}, which no file can hold")
+                raise ValueError(f"parameters are of cell {tree.spec.name}, which no file can hold")
             return tree.spec.name
         return {tree.kind: [described(part) for part in tree.parts]}
 

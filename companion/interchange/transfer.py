@@ -182,4 +182,4 @@ def _of_cell(place, path, parameters):
         why = f"no weights turn {given.activation} into {wanted.activation}"
     else:
         why = "their gates are not the same"
-    raise ValueError(f"{path} is of a {given.name}, expected a {wanted.name}: {why}")
+    raise ValueError(f"{path} is of cell {given.name}, expected {wanted.name}: {why}")

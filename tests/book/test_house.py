@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import itertools
 import json
 import os
 import re
@@ -362,6 +363,8 @@ def test_colab_stops_when_a_package_of_colab_is_changed(tmp_path):
 
 # --- The architecture page
 
+_FILE = re.compile(r"\w+\.py$")
+
 
 def drawn() -> dict[str, set[str]]:
     """The entries of each tree on the architecture page, by the folder that it shows."""
@@ -369,8 +372,14 @@ def drawn() -> dict[str, set[str]]:
     for block in (t.content for t in tokens(ARCHITECTURE.read_text("utf-8")) if t.type == "fence"):
         lines = block.splitlines()
         if lines[0] in ("companion/", "tools/"):
-            folder, lines = lines[0].rstrip("/"), lines[1:]
-            trees[folder] = {line.split()[0].rstrip("/") for line in lines}
+            parent = folder = lines[0].rstrip("/")
+            for line in lines[1:]:
+                names = list(itertools.takewhile(_FILE.match, line.split()))
+                if line.startswith("    "):  # files of the folder above
+                    trees[parent] = trees.get(parent, set()) | set(names)
+                    continue
+                trees[folder] |= set(names) or {line.split()[0].rstrip("/")}
+                parent = f"{folder}/{line.split()[0].rstrip('/')}"
             continue
         parent = ""
         for line in lines:
@@ -387,8 +396,10 @@ def test_architecture_shows_what_is_there():
         assert [e for e in entries if not (ROOT / folder / e).exists()] == [], folder
     top = {path.parts[0] for path in files} - {".gitignore"}
     assert top == {entry.split("/")[0] for entry in trees[""]}
-    for folder in ("companion", "tools"):
-        inside = {path.parts[1] for path in files if path.parts[0] == folder} - {"__init__.py"}
-        assert inside == trees[folder]
+    assert len(trees) > 5  # the packages of the package, file by file
+    for folder in trees.keys() - {""}:
+        parts = Path(folder).parts
+        own = [path.parts for path in files if path.parts[: len(parts)] == parts]
+        assert {path[len(parts)] for path in own} - {"__init__.py"} == trees[folder]
     folders = {path.parts[1] for path in files if path.parts[0] == "book" and len(path.parts) > 2}
     assert {f"book/{folder}" for folder in folders} == {e for e in trees[""] if e[:5] == "book/"}

@@ -156,7 +156,7 @@ def test_nothing_is_saved_that_could_not_be_loaded(path):
         ):
             save(path, Parts("bidirectional", [one(), spoiled]))
     other = dataclasses.replace(spec.LSTM, name="mine")
-    with pytest.raises(ValueError, match="^parameters are of a mine, which no file can hold"):
+    with pytest.raises(ValueError, match="^parameters are of cell mine, which no file can hold"):
         save(path, Parameters(other, dict(one())))
     with pytest.raises(TypeError, match="^layer is builtins.dict, expected a recurrent layer"):
         save(path, {})

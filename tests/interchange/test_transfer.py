@@ -589,7 +589,7 @@ REFUSED = {
         lambda form: spoiled(form, "U", -np.inf),
     ),
     "another cell": (
-        r"^{last} is of a GRU, expected a LSTM: their gates are not the same$",
+        r"^{last} is of cell GRU, expected LSTM: their gates are not the same$",
         lambda form: with_last(form, spec.GRU),
     ),
     "peepholes": (
@@ -706,7 +706,7 @@ def test_another_form_is_refused(kind, form, given):
         (
             torch.nn.LSTM(I, H, 2),
             Parts("stack", [one(), one(spec.GRU, H)]),
-            r"parameters\[1\] is of a GRU, expected a LSTM",
+            r"parameters\[1\] is of cell GRU, expected LSTM",
         ),
         (
             torch.nn.LSTM(I, H, 2),
