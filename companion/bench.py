@@ -2,8 +2,9 @@
 
 Times differ from machine to machine and from minute to minute; ratios measured together do so
 far less. So every round times every implementation once, in turn, on the same weights and the
-same batch, and each ratio is taken within a round. Before anything is timed, its outputs are
-compared with those of :mod:`companion.numpy`: what gives other numbers is not timed.
+same batch, and each ratio is taken within a round. Between turns there is a pause. Before anything
+is timed, its outputs are compared with those of :mod:`companion.numpy`: what gives other numbers
+is not timed.
 """
 
 import json
@@ -23,6 +24,8 @@ from companion.implementations import ALL, Batch, Implementation, Torch, Unavail
 from companion.interchange import Parameters
 
 MODES = ("training", "inference")
+#: Seconds to let the threads of the implementation before fall asleep.
+PAUSE = 0.25
 #: Largest difference from NumPy at which a result still counts as the same, by dtype.
 SAME = {"float32": 1e-4, "float64": 1e-9}
 
@@ -172,7 +175,7 @@ class Timing:
     missing: str | None = None
 
 
-def run(case: Case, rounds: int = 5, tick=lambda: None) -> list[Timing]:
+def run(case: Case, rounds: int = 5, tick=lambda: None, pause: float | None = None) -> list[Timing]:
     """Time every implementation of a case, in both modes.
 
     Parameters
@@ -180,9 +183,12 @@ def run(case: Case, rounds: int = 5, tick=lambda: None) -> list[Timing]:
     case
         What to time.
     rounds
-        How often; the first call of each implementation, which compiles, is not counted.
+        How often; in each round, a call that is not counted goes before the one that is.
     tick
-        Called after every implementation's turn: ``rounds`` + 1 times each.
+        Called after every implementation's turn: ``rounds`` times each, in each mode.
+    pause
+        Seconds before each turn; :data:`PAUSE` if ``None``. A library's threads go on waiting for
+        work, busily, for some time after its last call, and would slow down whoever is next.
 
     Returns
     -------
@@ -197,6 +203,7 @@ def run(case: Case, rounds: int = 5, tick=lambda: None) -> list[Timing]:
         If an implementation's outputs are not those of ``companion.numpy``.
     """
     spec.check_size("rounds", rounds)
+    pause = PAUSE if pause is None else pause
     made, missing = _made(case)
     timings = []
     for mode in MODES:
@@ -206,13 +213,13 @@ def run(case: Case, rounds: int = 5, tick=lambda: None) -> list[Timing]:
             if mode == "inference" or each.trains
         }
         seconds = {name: [] for name in calls}
-        for round_ in range(rounds + 1):
+        for _ in range(rounds):
             for name, (call, wait) in calls.items():
+                time.sleep(pause)
+                wait(call())  # compiles, fills caches, wakes threads
                 start = time.perf_counter()
                 wait(call())
-                took = time.perf_counter() - start
-                if round_:
-                    seconds[name].append(took)
+                seconds[name].append(time.perf_counter() - start)
                 tick()
         reference = next((name for name in calls if name.startswith("torch.nn")), None)
         for name in [each.name for each in ALL] + [n for n in made if n not in _NAMES]:
@@ -230,7 +237,7 @@ def run(case: Case, rounds: int = 5, tick=lambda: None) -> list[Timing]:
 
 def turns(case: Case, rounds: int) -> int:
     """Return the largest number of times that :func:`run` calls ``tick``."""
-    return (rounds + 1) * len(MODES) * (len(ALL) + 3)
+    return rounds * len(MODES) * (len(ALL) + 3)
 
 
 _NAMES = {each.name for each in ALL}

@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow: its sta
 
 import pytest
 
-from companion import __version__, parity
+from companion import __version__, bench, parity
 from companion.cli import main
 
 SMALL = ["--cell", "LSTM", "--size", "3", "--steps", "4", "--batch", "2", "--rounds", "1"]
@@ -32,7 +32,8 @@ def test_check_says_fail_and_ends_with_1(capsys, monkeypatch):
     assert output.rstrip().endswith("2 of the comparisons fail.")
 
 
-def test_bench_prints_a_table_and_writes_json(capsys, tmp_path):
+def test_bench_prints_a_table_and_writes_json(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "PAUSE", 0)
     file = tmp_path / "times.json"
     assert main(["bench", *SMALL, "--json", str(file)]) == 0
     captured = capsys.readouterr()
