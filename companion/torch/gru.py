@@ -18,14 +18,14 @@ class GRUCell(Cell):
     spec = spec.GRU
     n_kept = 3
 
-    def step(self, a, before, U_rz, U_n):  # noqa: D102
-        (h_before,) = before
+    def step(self, a, before, out, U_rz, U_n):  # noqa: D102
+        (h_before,), (at_r, at_z, at_n, at_h) = before, out
         a_rz, a_n = a.split(U_rz.shape[0], 1)
         a_r, a_z = torch.addmm(a_rz, h_before, U_rz.T).chunk(2, 1)
-        r = torch.sigmoid(a_r)  # (4.3.22)
-        z = torch.sigmoid(a_z)  # (4.3.23)
-        n = torch.tanh(torch.addmm(a_n, r * h_before, U_n.T))  # (4.3.24)
-        h = torch.lerp(n, h_before, z)  # (4.3.25): n + z (h_before - n)
+        r = torch.sigmoid(a_r, out=at_r)  # (4.3.22)
+        z = torch.sigmoid(a_z, out=at_z)  # (4.3.23)
+        n = torch.tanh(torch.addmm(a_n, r * h_before, U_n.T), out=at_n)  # (4.3.24)
+        h = torch.lerp(n, h_before, z, out=at_h)  # (4.3.25): n + z (h_before - n)
         return (r, z, n), (h,)
 
     def slopes(self, kept, before, U_rz, U_n):  # noqa: D102
@@ -62,14 +62,16 @@ class GRUResetAfterCell(Cell):
     spec = spec.GRU_RESET_AFTER
     n_kept = 4
 
-    def step(self, a, before, U, b):  # noqa: D102
-        (h_before,) = before
+    def step(self, a, before, out, U, b):  # noqa: D102
+        (h_before,), (at_r, at_z, at_n, _, at_h) = before, out
         u = h_before @ U.T if b is None else torch.addmm(b, h_before, U.T)
         u_rz, u_n = u.split(2 * h_before.shape[1], 1)
         a_rz, a_n = a.split(2 * h_before.shape[1], 1)
-        r, z = torch.sigmoid(a_rz + u_rz).chunk(2, 1)  # (4.3.22), (4.3.23)
-        n = torch.tanh(torch.addcmul(a_n, r, u_n))  # (4.3.31)
-        h = torch.lerp(n, h_before, z)  # (4.3.25): n + z (h_before - n)
+        a_r, a_z = (a_rz + u_rz).chunk(2, 1)
+        r = torch.sigmoid(a_r, out=at_r)  # (4.3.22)
+        z = torch.sigmoid(a_z, out=at_z)  # (4.3.23)
+        n = torch.tanh(torch.addcmul(a_n, r, u_n), out=at_n)  # (4.3.31)
+        h = torch.lerp(n, h_before, z, out=at_h)  # (4.3.25): n + z (h_before - n)
         return (r, z, n, u_n), (h,)
 
     def slopes(self, kept, before, U, b):  # noqa: D102

@@ -16,21 +16,21 @@ class LSTMCell(Cell):
     def __init__(self, peepholes):
         self.spec = spec.PEEPHOLE_LSTM if peepholes else spec.LSTM
 
-    def step(self, a, before, U, *V):  # noqa: D102
-        h_before, c_before = before
+    def step(self, a, before, out, U, *V):  # noqa: D102
+        (h_before, c_before), (at_i, at_f, at_g, at_o, at_tanh_c, at_h, at_c) = before, out
         i, f, g, o = torch.addmm(a, h_before, U.T).chunk(4, 1)
         if V:
             i = torch.addcmul(i, V[0], c_before)  # (4.3.14)
             f = torch.addcmul(f, V[1], c_before)  # (4.3.15)
-        i = torch.sigmoid(i)  # (3.1.1)
-        f = torch.sigmoid(f)  # (3.1.2)
-        g = torch.tanh(g)  # (3.1.3)
-        c = torch.addcmul(f * c_before, i, g)  # (3.1.4)
+        i = torch.sigmoid(i, out=at_i)  # (3.1.1)
+        f = torch.sigmoid(f, out=at_f)  # (3.1.2)
+        g = torch.tanh(g, out=at_g)  # (3.1.3)
+        c = torch.addcmul(f * c_before, i, g, out=at_c)  # (3.1.4)
         if V:
             o = torch.addcmul(o, V[2], c)  # (4.3.16)
-        o = torch.sigmoid(o)  # (3.1.5)
-        tanh_c = torch.tanh(c)
-        h = o * tanh_c  # (3.1.6)
+        o = torch.sigmoid(o, out=at_o)  # (3.1.5)
+        tanh_c = torch.tanh(c, out=at_tanh_c)
+        h = torch.mul(o, tanh_c, out=at_h)  # (3.1.6)
         return (i, f, g, o, tanh_c), (h, c)
 
     def slopes(self, kept, before, U, *V):  # noqa: D102

@@ -29,8 +29,8 @@ class Cell:
     spec: spec.CellSpec
     n_kept: int
 
-    def step(self, a, before, *recurrent):
-        """Take one step, in operations that PyTorch can differentiate.
+    def step(self, a, before, out, *recurrent):
+        """Take one step.
 
         Parameters
         ----------
@@ -38,6 +38,9 @@ class Cell:
             W x_t + b, (B, G · H); left as it is.
         before
             The states of step t - 1, each (B, H).
+        out
+            For each array returned, where it may be written, or ``None``; with ``None``
+            everywhere, PyTorch can differentiate the step.
         recurrent
             The weights that a step needs beside ``a``; which ones is the cell's own choice.
 
@@ -101,8 +104,9 @@ def unrolled(cell, valid, x, W, b, *rest):
     # W x_t + b waits for nothing, so it is one product over all steps.
     a = torch.nn.functional.linear(x, W, b)
     outputs = []
+    nowhere = [None] * (cell.n_kept + len(states))
     for t, a_t in enumerate(a.unbind()):
-        _, after = cell.step(a_t, states, *recurrent)
+        _, after = cell.step(a_t, states, nowhere, *recurrent)
         if valid is not None:  # past its end a sequence keeps its state
             after = _held(valid[t], after, states)
         states = after
@@ -124,22 +128,23 @@ class Recurrence(torch.autograd.Function):
         states, recurrent = _split(cell, rest)
         n_steps, batch, _ = x.shape
         size = states[0].shape[1]
-        # Each step overwrites its own W x_t + b with what it keeps.
-        kept = x.new_empty(n_steps, batch, cell.n_kept * size)
-        a = kept[:, :, : len(W)]
-        _affine(x.flatten(0, 1), W, b, out=kept.flatten(0, 1)[:, : len(W)])
-        over_time = [x.new_empty(n_steps, batch, size) for _ in states]
+        # W x_t + b waits for nothing, so it is one product over all steps.
+        a = torch.nn.functional.linear(x, W, b)
+        kept = [x.new_empty(n_steps, batch, size) for _ in range(cell.n_kept)]
+        over_time = [torch.empty_like(kept[0]) for _ in states]
+        # Cut into steps all at once, which is quicker than cutting at every step.
+        out = zip(*(part.unbind() for part in (*kept, *over_time)), strict=True)
 
-        for t, (a_t, kept_t) in enumerate(zip(a.unbind(), kept.unbind(), strict=True)):
-            keep, after = cell.step(a_t, states, *recurrent)
-            torch.cat(keep, 1, out=kept_t)
+        for t, (a_t, out_t) in enumerate(zip(a.unbind(), out, strict=True)):
+            keep, after = cell.step(a_t, states, out_t, *recurrent)
             states = after if valid is None else _held(valid[t], after, states)
-            for s, new in zip(over_time, states, strict=True):
-                s[t].copy_(new)
+            for place, new in zip(out_t, (*keep, *states), strict=True):
+                if new is not place:
+                    place.copy_(new)
 
         if valid is not None:
             over_time[0].masked_fill_(~valid, 0)
-        return over_time[0], *(s.clone() for s in states), kept, *over_time[1:]
+        return over_time[0], *(s.clone() for s in states), *kept, *over_time[1:]
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -187,19 +192,22 @@ class Recurrence(torch.autograd.Function):
         outputs, vjp = torch.func.vjp(_of_tensors(cell, valid, tensors), *given)
         _, transposed = torch.func.vjp(vjp, tuple(torch.zeros_like(part) for part in outputs))
         (d,) = transposed(tuple(tangents))
-        return *d, *[None] * len(cell.spec.states)
+        return *d, *[None] * _n_taped(cell)
 
     @staticmethod
     def vmap(info, in_dims, cell, valid, *tensors):
         """Map :func:`unrolled` over a batch."""
         outputs = torch.vmap(unrolled, in_dims)(cell, valid, *tensors)
-        untaped = [outputs[0].new_empty(0)] * len(cell.spec.states)
+        untaped = [outputs[0].new_empty(0)] * _n_taped(cell)
         return (*outputs, *untaped), (*[0] * len(outputs), *[None] * len(untaped))
 
 
 def run(cell, valid, x, W, b, *rest):
     """Run a cell over time; arguments and results are those of :func:`unrolled`."""
-    results = Recurrence.apply(cell, valid, x, W, b, *rest)
+    tensors = (x, W, b, *rest)
+    if not torch.is_grad_enabled() or not any(t is not None and t.requires_grad for t in tensors):
+        return unrolled(cell, valid, *tensors)  # no way back: nothing has to be kept
+    results = Recurrence.apply(cell, valid, *tensors)
     return results[: 1 + len(cell.spec.states)]
 
 
@@ -219,18 +227,17 @@ def _backward(ctx, tensors, tape, d):
     cell, valid = ctx.cell, ctx.valid
     x, W, b, *rest = tensors
     initial, recurrent = _split(cell, rest)
-    outputs, kept, *others = tape
+    kept, others = tape[1 : 1 + cell.n_kept], tape[1 + cell.n_kept :]
+    outputs = tape[0]
     states = [outputs, *others]
-    n_steps, batch, size = outputs.shape
+    n_steps, batch, _ = outputs.shape
     d_outputs, *d_state = d
     d_a = x.new_empty(n_steps, batch, len(W))
 
-    kept = kept.split(size, 2)
     before = [earlier(*pair) for pair in zip(initial, states, strict=True)]
     for start in reversed(range(0, n_steps, BLOCK)):
         block = slice(start, start + BLOCK)
         slopes = cell.slopes(*([part[block] for part in own] for own in (kept, before)), *recurrent)
-        # Cut into steps all at once, which is quicker than cutting at every step.
         steps = list(zip(d_a[block], d_outputs[block], *slopes, strict=True))
         for t, (d_a_t, d_output, *slopes_t) in reversed(list(enumerate(steps, start))):
             later = d_state
@@ -270,8 +277,9 @@ def _vjp(cell, valid, tensors, d):
     return [None if tensor is None else next(gradients) for tensor in tensors]
 
 
-def _affine(x, W, b, out):
-    return torch.mm(x, W.T, out=out) if b is None else torch.addmm(b, x, W.T, out=out)
+def _n_taped(cell):
+    """Return how many results of :class:`Recurrence` are only there for its backward pass."""
+    return cell.n_kept + len(cell.spec.states) - 1
 
 
 def _split(cell, rest):

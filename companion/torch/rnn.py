@@ -20,7 +20,7 @@ class RNNCell(Cell):
             (torch.tanh, through_tanh) if tanh else (torch.relu, through_relu)
         )
 
-    def step(self, a, before, U):  # noqa: D102
+    def step(self, a, before, out, U):  # noqa: D102
         (h_before,) = before
         h = self._squash(torch.addmm(a, h_before, U.T))  # (4.3.36)
         return (h,), (h,)
