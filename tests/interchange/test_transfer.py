@@ -691,18 +691,18 @@ def test_another_form_is_refused(kind, form, given):
 @pytest.mark.parametrize(
     ("layer", "parameters", "message"),
     [
-        (torch.nn.GRU(I, H), one(spec.GRU), "of a GRU, expected a GRU .reset after.: no weights"),
+        (torch.nn.GRU(I, H), one(spec.GRU), "of cell GRU, expected GRU .reset after.: no weights"),
         (
             cnp.GRU(I, H),
             one(spec.GRU_RESET_AFTER),
-            "of a GRU .reset after., expected a GRU: no weights make up for where the reset gate",
+            "of cell GRU .reset after., expected GRU: no weights make up for where the reset gate",
         ),
         (
             torch.nn.RNN(I, H),
             one(spec.RNN_RELU),
-            "of a RNN .ReLU., expected a RNN: no weights turn relu into tanh",
+            "of cell RNN .ReLU., expected RNN: no weights turn relu into tanh",
         ),
-        (torch.nn.GRU(I, H), one(), "of a LSTM, expected a GRU .reset after.: their gates"),
+        (torch.nn.GRU(I, H), one(), "of cell LSTM, expected GRU .reset after.: their gates"),
         (
             torch.nn.LSTM(I, H, 2),
             Parts("stack", [one(), one(spec.GRU, H)]),
