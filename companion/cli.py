@@ -135,13 +135,12 @@ def _bench(options, parser):
     if options.json and options.json.is_dir():  # seen here, not after minutes of measuring
         parser.error(f"argument --json: {options.json} is a folder")
     if options.threads:  # read by the libraries when they are loaded, so before any of them is
-        for name in ("OMP", "OPENBLAS", "MKL", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
-            os.environ[f"{name}_NUM_THREADS" if "TF" not in name else f"{name}_THREADS"] = str(
-                options.threads
-            )
+        for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
+            os.environ[f"{library}_THREADS"] = str(options.threads)
     from tqdm import tqdm
 
     from companion import bench
+    from companion.interchange import atomic
 
     if options.device == "cuda":
         _needs_cuda(parser)
@@ -165,7 +164,7 @@ def _bench(options, parser):
             timings += found
             tqdm.write(bench.table(found))
     if options.json:
-        options.json.write_text(bench.to_json(timings, machine))
+        atomic.write(options.json, bench.to_json(timings, machine).encode())
         print(f"All numbers are in {options.json}")
     return 0
 

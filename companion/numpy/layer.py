@@ -85,7 +85,7 @@ class Layer:
         if lengths is not None:
             lengths = _lengths(lengths, n_steps, batch)
             # Whatever the padding holds, NaN included, must not reach a gradient.
-            x = np.where(_valid(lengths, n_steps), x, 0)
+            x = np.where(valid_steps(lengths, n_steps), x, 0)
         return self._forward(x, state, lengths)
 
     def backward(self, run, d_outputs, d_state=None) -> Gradients:
@@ -120,7 +120,7 @@ class Layer:
         else:
             d_state = self._state("d_state", d_state, batch)
         if run.lengths is not None:
-            d_outputs = np.where(_valid(run.lengths, n_steps), d_outputs, 0)
+            d_outputs = np.where(valid_steps(run.lengths, n_steps), d_outputs, 0)
         return self._backward(run, d_outputs, d_state)
 
     @property
@@ -288,6 +288,6 @@ def _lengths(lengths, n_steps, batch):
     return lengths
 
 
-def _valid(lengths, n_steps):
+def valid_steps(lengths, n_steps):
     """Return which steps are valid, (T, B, 1)."""
     return (np.arange(n_steps)[:, None] < lengths)[:, :, None]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from companion import spec
-from companion.numpy.layer import Gradients, Layer, check_parameters
+from companion.numpy.layer import Gradients, Layer, check_parameters, valid_steps
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -199,7 +199,7 @@ class Recurrence(Layer):
         """Return which steps lie past a sequence's end, (T, B, 1), or None when none do."""
         if lengths is None:
             return None
-        return (np.arange(n_steps)[:, None] >= lengths)[:, :, None]
+        return ~valid_steps(lengths, n_steps)
 
     def _zero_state(self, batch):
         return [np.zeros((batch, self.hidden_size), self.dtype) for _ in self.spec.states]

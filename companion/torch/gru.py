@@ -8,7 +8,7 @@ import torch
 
 from companion import spec
 from companion.torch.activations import through_sigmoid, through_tanh
-from companion.torch.layer import Recurrent, check_flag, summed
+from companion.torch.layer import Recurrent, summed
 from companion.torch.recurrence import Cell, product
 
 
@@ -143,7 +143,7 @@ class GRU(Recurrent):
         *,
         reset_after=True,
     ):
-        check_flag("reset_after", reset_after)
+        spec.check_flag("reset_after", reset_after)
         super().__init__(
             GRUResetAfterCell() if reset_after else GRUCell(),
             input_size,

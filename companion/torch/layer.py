@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from companion import spec
-from companion.spec import check_flag
 from companion.torch.recurrence import autocast_is_on, run, unrolled, without_autocast
 
 #: What autocast casts; it leaves float64 and whole numbers alone.
@@ -92,9 +91,9 @@ class Recurrent(nn.Module):
         self.input_size = spec.check_size("input_size", input_size)
         self.hidden_size = spec.check_size("hidden_size", hidden_size)
         self.num_layers = spec.check_size("num_layers", num_layers)
-        self.bias = check_flag("bias", bias)
-        self.batch_first = check_flag("batch_first", batch_first)
-        self.bidirectional = check_flag("bidirectional", bidirectional)
+        self.bias = spec.check_flag("bias", bias)
+        self.batch_first = spec.check_flag("batch_first", batch_first)
+        self.bidirectional = spec.check_flag("bidirectional", bidirectional)
         self.dropout = _probability("dropout", dropout)
         if self.dropout and self.num_layers == 1:
             warnings.warn(
