@@ -38,7 +38,8 @@ book: book-environment ## Build the HTML book, warnings as errors, and say where
 	@$(RUN) tools/book.py
 
 # One thread for each of the two workers: with more, they wait for each other and take twice as long.
-test: lint ## Check the style, run the unit tests and every notebook, on two workers
+test: lint ## Check the style, run all tests, every notebook and every built page, on two workers
+	@$(RUN) tools/browser.py
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests notebooks --nbval-lax --nbval-current-env \
 		-n 2 --dist loadscope --durations=15
 

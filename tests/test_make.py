@@ -135,15 +135,16 @@ def test_commands_run_in_the_environment(root, tmp_path):
     calls = (tmp_path / "calls").read_text().splitlines()
     assert set(calls[::2]) == {str(root)}
     assert calls[1:4:2] == ["<-m><ruff><check><.>", "<-m><ruff><format><--check><.>"]
-    assert calls[5].startswith("<-m><pytest><tests><notebooks><--nbval-lax><--nbval-current-env>")
-    assert "<-n><2><--dist><loadscope>" in calls[5]
-    assert calls[5].endswith("<--durations=15><1>")  # the last is the number of threads
+    assert calls[5] == "<tools/browser.py>"
+    assert calls[7].startswith("<-m><pytest><tests><notebooks><--nbval-lax><--nbval-current-env>")
+    assert "<-n><2><--dist><loadscope>" in calls[7]
+    assert calls[7].endswith("<--durations=15><1>")  # the last is the number of threads
 
     make(root, "notebooks", "PAGE=a b", path=python.parent)
     make(root, "repository", "URL=https://x", path=python.parent)
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls[7] == "<tools/notebooks.py><a b>"
-    assert calls[9] == "<tools/repository.py><https://x>"
+    assert calls[9] == "<tools/notebooks.py><a b>"
+    assert calls[11] == "<tools/repository.py><https://x>"
 
 
 def test_test_stops_at_the_first_failure(root, tmp_path):

@@ -2,9 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,25 +15,6 @@ PAGES = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix()
     for path in (ROOT / "notebooks").glob("*/*.ipynb")
 )
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    """Build a copy of the book, warnings as errors; return the folder of its pages."""
-    source = tmp_path_factory.mktemp("book source")
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, source)
-    for name in ("book", "notebooks", "companion", "tools"):
-        shutil.copytree(
-            ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
-        )
-    done = subprocess.run(
-        [sys.executable, str(source / "tools" / "book.py")],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return source / "_build" / "html"
 
 
 def read(html, page):
