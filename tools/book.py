@@ -9,7 +9,14 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 DONE = BUILD / "built-from"
 # Sphinx builds changed pages only; a change in these it does not see, though it changes many pages.
-UNSEEN = ("_config.yml", "_toc.yml", "constraints.txt", "book/*.bib", "book/_ext/**/*.py")
+UNSEEN = (
+    "_config.yml",
+    "_toc.yml",
+    "constraints.txt",
+    "book/*.bib",
+    "book/_ext/**/*.*",
+    "book/_templates/**/*.*",
+)
 SOURCES = ("companion/**/*.py",)  # the API pages are made from them
 
 
@@ -17,7 +24,7 @@ def key() -> str:
     """Digest of what decides whether pages of the last build can be kept."""
     digest = hashlib.sha256(sys.version.encode())
     for pattern in UNSEEN + SOURCES:
-        for path in sorted(ROOT.glob(pattern)):
+        for path in sorted(path for path in ROOT.glob(pattern) if path.suffix != ".pyc"):
             digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 

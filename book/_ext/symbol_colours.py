@@ -1,9 +1,9 @@
 """Give the six symbols their colours in every equation, and the pages what they need for that.
 
 Pages are written in plain LaTeX, so that an equation also shows on Colab, where one cell's
-macros are unknown to the next. Here ``f_t`` becomes ``\\symf{f_t}``, and ``W_f``, ``U_f`` and
-``b_f`` take the colour of the gate that they belong to. The macro only sets a class: the style
-sheet knows the colour, in light and in dark. Both are made from ``companion.plots``.
+macros are unknown to the next. Here ``f_t`` becomes ``\\symf{f}_{\\symf{t}}``, and ``W_f``,
+``U_f`` and ``b_f`` take the colour of the gate that they belong to. The macro only sets a class:
+the style sheet knows the colour, in light and in dark. Both are made from ``companion.plots``.
 """
 
 import re
@@ -27,9 +27,15 @@ _WEIGHT = re.compile(
 
 
 def coloured(latex: str) -> str:
-    """Wrap every symbol of the book in the macro of its colour."""
-    latex = _STATE.sub(lambda match: rf"\sym{match[1]}{{{match[0]}}}", latex)
-    return _WEIGHT.sub(lambda match: rf"\sym{match[1] or match[2]}{{{match[0]}}}", latex)
+    """Wrap every symbol of the book, and its subscript, in the macro of its colour."""
+    latex = _STATE.sub(lambda match: _wrapped(match[1], match[0]), latex)
+    return _WEIGHT.sub(lambda match: _wrapped(match[1] or match[2], match[0]), latex)
+
+
+def _wrapped(name, symbol):
+    # Letter and subscript apart: a superscript that follows then stands above the subscript.
+    letter, subscript = symbol.split("_", 1)
+    return rf"\sym{name}{{{letter}}}_{{\sym{name}{{{subscript.strip('{}')}}}}}"
 
 
 class ColourSymbols(SphinxPostTransform):
@@ -53,13 +59,6 @@ def style_sheet() -> str:
     return "\n".join(blocks) + "\n"
 
 
-def _add_macros(app, config):
-    macros = {f"sym{name}": [rf"\class{{sym-{name}}}{{#1}}", 1] for name in SYMBOLS}
-    settings = dict(config.mathjax3_config or {})
-    settings["tex"] = dict(settings.get("tex", {}), macros=macros)
-    config.mathjax3_config = settings
-
-
 def _write_static(app):
     if app.builder.format == "html":
         static = Path(app.outdir, "_static")
@@ -72,6 +71,5 @@ def _write_static(app):
 def setup(app):
     app.add_post_transform(ColourSymbols)
     app.add_css_file("symbol-colours.css")
-    app.connect("config-inited", _add_macros)
     app.connect("builder-inited", _write_static)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
