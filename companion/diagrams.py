@@ -1,113 +1,302 @@
 """Cells drawn as SVG, in the symbol colours, by plain Python: no picture is an opaque file."""
 
-from companion.plots import colour, themed
+from collections.abc import Mapping
 
-_HEAD = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="300" viewBox="0 0 480 300" '
-    'font-family="STIX Two Text, Georgia, Times New Roman, serif" font-size="17" '
-    'text-anchor="middle" stroke-linejoin="round">'
+from companion.plots import THEMES, colour, themed
+from companion.spec import CELLS, GRU, RNN, CellSpec, check_choice
+
+#: Gate -> the name of its colour. A gate of the GRU has that of the LSTM's whose work it does: n is
+#: the candidate, z lets it in as the input gate does, and 1 - z keeps the old state as the forget
+#: gate does; r decides how much of the state is read, as the output gate does.
+GATE_COLOURS = {"h": "h", "i": "i", "f": "f", "g": "g", "o": "o", "r": "o", "z": "i", "n": "g"}
+
+_LSTM_WORDS = (
+    "One step of an LSTM. The cell state runs straight through the top: the forget gate scales "
+    "it, and the candidate, let in by the input gate, is added. The hidden state is the cell "
+    "state after tanh, let out by the output gate. All four read the input and the last hidden "
+    "state."
 )
+_GRU_WORDS = (
+    "One step of a GRU. The hidden state runs straight through the top, weighted by one minus the "
+    "update gate; the candidate, weighted by the update gate, is added. The candidate reads the "
+    "input and the last hidden state, "
+)
+_WORDS = {
+    "RNN": "One step of a plain RNN: the input and the last hidden state are added, weighted, and "
+    "{activation} of the sum is the new hidden state.",
+    "LSTM": _LSTM_WORDS,
+    "PeepholeLSTM": _LSTM_WORDS + " Through peepholes the input and the forget gate also read the "
+    "last cell state, and the output gate the new one.",
+    "GRU": _GRU_WORDS + "which the reset gate scales first.",
+    "GRU (reset after)": _GRU_WORDS + "whose recurrent product the reset gate scales.",
+}
 
 
-def lstm_cell() -> str:
-    """Draw one step of the LSTM (page 3.1): what each gate reads, and what it acts on.
+def cell(spec: CellSpec, values: Mapping[str, float] | None = None, *, inline: bool = False) -> str:
+    """Draw one step of a cell: what each gate reads, and what it acts on.
+
+    Gates have the colours of :data:`GATE_COLOURS`; the wires of cell and hidden state have
+    theirs, in every cell.
+
+    Parameters
+    ----------
+    spec
+        The cell, from :data:`companion.spec.CELLS`.
+    values
+        Numbers to write into the drawing: every gate by its name, and ``x``, ``h``, ``h_prev``
+        and, where the cell has them, ``c`` and ``c_prev``. What carries one is marked with
+        ``data-slot``, what a gate lets through with ``data-wire`` and a strength from 0 to 1 as
+        the CSS variable ``--s``, so that a script can change both.
+    inline
+        For a page that sets the colours itself, as ``--f`` and so on; without it, the drawing
+        stands alone and follows the light or dark theme of its page.
 
     Returns
     -------
     str
-        An SVG, 480 by 300 px, that follows the light or dark theme of its page; hand it to
-        :func:`companion.plots.show`.
+        An SVG, 480 by 300 px; hand it to :func:`companion.plots.show`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cell.
+
+    Examples
+    --------
+    >>> from companion import diagrams, spec
+    >>> drawing = diagrams.cell(spec.GRU)
+    >>> drawing.startswith("<svg"), "reset gate" in drawing
+    (True, True)
     """
-    belt, gates, bus = 62, 190, 246  # y of the cell state, of the gates, of [h, x]
+    check_choice("spec.name", spec.name, list(CELLS))
+    pen = _Pen(values, inline)
+    if spec.gates == RNN.gates:
+        _rnn(pen, spec)
+    elif spec.gates == GRU.gates:
+        _gru(pen, spec)
+    else:
+        _lstm(pen, spec)
+    return pen.svg(describe(spec))
+
+
+def describe(spec: CellSpec) -> str:
+    """Say in full sentences what the drawing of a cell shows."""
+    words = _WORDS.get(spec.name, _WORDS["RNN"])
+    return words.format(activation={"tanh": "tanh", "relu": "ReLU"}[spec.activation])
+
+
+# The same places in every drawing: the state that runs through, the products below it, the gates,
+# and the line that carries the last hidden state to them.
+_BELT, _MIX, _GATES, _BUS = 62, 128, 190, 246
+_LEFT, _RIGHT = 26, 456  # where the states' names stand, outside the frame
+
+
+def _lstm(pen, spec):
     at = {"f": 112, "i": 186, "g": 260, "o": 334}
-    add, mix, squash, out = 223, 128, 385, 128
-    parts = [
-        f'<rect x="52" y="24" width="376" height="240" rx="14" fill="none" '
-        f'stroke="{colour("muted")}" stroke-dasharray="5 4"/>',
-        # h_{t-1} and x_t reach every gate alike.
-        _line("h", (4, bus), (at["o"], bus), arrow=False),
-        _line("ink", (80, 298), (80, bus), arrow=False),
-        *(_line("ink", (x, bus), (x, gates + 19)) for x in at.values()),
-        # The cell state runs straight through.
-        _line("c", (4, belt), (at["f"] - 14, belt)),
-        _line("c", (at["f"] + 14, belt), (add - 14, belt)),
-        _line("c", (add + 14, belt), (476, belt)),
-        _line("f", (at["f"], gates - 19), (at["f"], belt + 14)),
-        # The candidate, let in by the input gate.
-        _line("i", (at["i"], gates - 19), (at["i"], mix), (add - 14, mix)),
-        _line("g", (at["g"], gates - 19), (at["g"], mix), (add + 14, mix)),
-        _line("ink", (add, mix - 14), (add, belt + 14)),
-        # The hidden state: the cell state, squashed, let out by the output gate.
-        _line("c", (squash, belt), (squash, 82)),
-        _line("c", (squash, 106), (squash, out - 14)),
-        _line("o", (at["o"], gates - 19), (at["o"], out), (squash - 14, out)),
-        _line("h", (squash, out + 14), (squash, bus), (476, bus)),
-        _gate("f", at["f"], gates, "σ"),
-        _gate("i", at["i"], gates, "σ"),
-        _gate("g", at["g"], gates, "tanh"),
-        _gate("o", at["o"], gates, "σ"),
-        _operation(at["f"], belt, "×"),
-        _operation(add, belt, "+"),
-        _operation(add, mix, "×"),
-        _operation(squash, out, "×"),
-        f'<rect x="{squash - 22}" y="82" width="44" height="24" rx="12" fill="{colour("paper")}" '
-        f'stroke="{colour("muted")}" stroke-width="1.5"/>',
-        f'<text x="{squash}" y="99" font-size="14" fill="{colour("ink")}">tanh</text>',
-        _symbol("c", "t−1", 26, belt - 12),
-        _symbol("c", "t", 456, belt - 12),
-        _symbol("h", "t−1", 26, bus - 12),
-        _symbol("h", "t", 456, bus - 12),
-        _symbol("x", "t", 98, 290),
-        _symbol("f", "t", at["f"] + 16, 150),
-        _symbol("i", "t", at["i"] - 14, 150),
-        _symbol("g", "t", at["g"] + 16, 150),
-        _symbol("o", "t", at["o"] - 14, 150),
-    ]
-    return themed(_HEAD + "".join(parts) + "</svg>")
+    add, squash = 223, 385
+    top = _GATES - 19
+    # h_{t-1} and x_t reach every gate alike.
+    pen.line("h", (4, _BUS), (at["o"], _BUS), arrow=False)
+    pen.line("ink", (80, 298), (80, _BUS), arrow=False)
+    for x in at.values():
+        pen.line("ink", (x, _BUS), (x, _GATES + 19))
+    # The cell state runs straight through.
+    pen.line("c", (4, _BELT), (at["f"] - 14, _BELT))
+    pen.line("c", (at["f"] + 14, _BELT), (add - 14, _BELT), wire="f")
+    pen.line("c", (add + 14, _BELT), (476, _BELT))
+    pen.line("f", (at["f"], top), (at["f"], _BELT + 14), wire="f")
+    # The candidate, let in by the input gate.
+    pen.line("i", (at["i"], top), (at["i"], _MIX), (add - 14, _MIX), wire="i")
+    pen.line("g", (at["g"], top), (at["g"], _MIX), (add + 14, _MIX), wire="g")
+    pen.line("ink", (add, _MIX - 14), (add, _BELT + 14), wire="i")
+    # The hidden state: the cell state, squashed, let out by the output gate.
+    pen.line("c", (squash, _BELT), (squash, 82))
+    pen.line("c", (squash, 106), (squash, _MIX - 14))
+    pen.line("o", (at["o"], top), (at["o"], _MIX), (squash - 14, _MIX), wire="o")
+    pen.line("h", (squash, _MIX + 14), (squash, _BUS), (476, _BUS), wire="o")
+    if spec.peepholes:
+        # To i it passes below f, and over the line that feeds f.
+        pen.line("c", (68, _BELT), (68, _GATES), (at["f"] - 28, _GATES), peephole=True)
+        to_i = (68, _GATES), (68, 226), (149, 226), (149, _GATES), (at["i"] - 28, _GATES)
+        pen.line("c", *to_i, peephole=True, over=at["f"])
+        pen.line("c", (296, _BELT), (296, _GATES), (at["o"] - 28, _GATES), peephole=True)
+    for name, x in at.items():
+        pen.gate(name, x, _GATES, "tanh" if name == "g" else "σ")
+    pen.operation(at["f"], _BELT, "×")
+    pen.operation(add, _BELT, "+")
+    pen.operation(add, _MIX, "×")
+    pen.operation(squash, _MIX, "×")
+    pen.pill(squash, 94, "tanh")
+    pen.state("c", "c_prev", _LEFT, _BELT)
+    pen.state("c", "c", _RIGHT, _BELT)
+    pen.state("h", "h_prev", _LEFT, _BUS)
+    pen.state("h", "h", _RIGHT, _BUS)
+    pen.input(80)
+    pen.symbol("f", at["f"] + 16, 150)
+    pen.symbol("i", at["i"] - 14, 150)
+    pen.symbol("g", at["g"] + 16, 150)
+    pen.symbol("o", at["o"] - 14, 150)
 
 
-def _line(name, *points, arrow=True):
-    """Draw a polyline in a symbol's colour, with a head at the last point."""
-    stroke = colour(name)
-    path = " ".join(f"{x},{y}" for x, y in points)
-    line = f'<polyline points="{path}" fill="none" stroke="{stroke}" stroke-width="2.2"/>'
-    if not arrow:
-        return line
-    (x0, y0), (x, y) = points[-2:]
-    dx, dy = (x > x0) - (x < x0), (y > y0) - (y < y0)
-    back, side = 8, 4
-    corners = [
-        (x, y),
-        (x - back * dx - side * dy, y - back * dy - side * dx),
-        (x - back * dx + side * dy, y - back * dy + side * dx),
-    ]
-    head = " ".join(f"{px},{py}" for px, py in corners)
-    return line + f'<polygon points="{head}" fill="{stroke}"/>'
+def _rnn(pen, spec):
+    x, y = 240, 150
+    pen.line("h", (4, _BUS), (x, _BUS), arrow=False)
+    pen.line("ink", (80, 298), (80, _BUS), arrow=False)
+    pen.line("ink", (x, _BUS), (x, y + 19))
+    pen.line("h", (x + 28, y), (385, y), (385, _BUS), (476, _BUS), wire="h")
+    pen.gate("h", x, y, "tanh" if spec.activation == "tanh" else "ReLU")
+    pen.state("h", "h_prev", _LEFT, _BUS)
+    pen.state("h", "h", _RIGHT, _BUS)
+    pen.input(80)
 
 
-def _gate(name, x, y, activation):
-    box = (
-        f'x="{x - 28}" y="{y - 19}" width="56" height="38" rx="6" '
-        f'stroke="{colour(name)}" stroke-width="2.2"'
-    )
-    return (
-        f'<rect {box} fill="{colour("paper")}"/>'
-        f'<rect {box} fill="{colour(name)}" fill-opacity="0.14"/>'
-        f'<text x="{x}" y="{y + 6}" fill="{colour("ink")}">{activation}</text>'
-    )
+def _gru(pen, spec):
+    z, r, n, add = 140, 222, 380, 262
+    reset = 320 if spec.reset_after else 308
+    bus, inputs, gates = 220, 246, 172
+    top = gates - 19
+    # h_{t-1} runs through the top, and down to the gates; the candidate's share passes the reset.
+    pen.line("h", (70, _BELT), (70, bus), (reset - 14, bus))
+    pen.line("h", (reset + 14, bus), (n, bus), arrow=False, wire="r")
+    pen.line("ink", (100, 298), (100, inputs), (n, inputs), (n, gates + 19))
+    for x in (z, r):
+        pen.line("ink", (x, inputs), (x, gates + 19))
+    pen.line("h", (4, _BELT), (z - 14, _BELT))
+    pen.line("h", (z + 14, _BELT), (add - 14, _BELT), wire="1-z")
+    pen.line("h", (add + 14, _BELT), (476, _BELT))
+    # z weights the candidate, and what it leaves goes to the old state.
+    pen.line("i", (z, top), (z, 110), wire="z")
+    pen.line("i", (z, _MIX), (add - 14, _MIX), wire="z")
+    pen.line("f", (z, 88), (z, _BELT + 14), wire="1-z")
+    pen.line("g", (n, top), (n, _MIX), (add + 14, _MIX), wire="n")
+    pen.line("ink", (add, _MIX - 14), (add, _BELT + 14), wire="z")
+    pen.line("o", (r + 28, gates), (reset, gates), (reset, bus - 14), wire="r")
+    for name, x in {"z": z, "r": r, "n": n}.items():
+        pen.gate(name, x, gates, "tanh" if name == "n" else "σ")
+    pen.operation(z, _BELT, "×")
+    pen.operation(add, _BELT, "+")
+    pen.operation(add, _MIX, "×")
+    pen.operation(reset, bus, "×")
+    pen.pill(z, 99, "1−")
+    if spec.reset_after:
+        pen.pill(268, bus, "U h")
+    pen.state("h", "h_prev", _LEFT, _BELT)
+    pen.state("h", "h", _RIGHT, _BELT)
+    pen.input(100)
+    pen.symbol("z", z - 14, 146)
+    pen.symbol("r", 264, gates - 10)
+    pen.symbol("n", n + 16, 146)
 
 
-def _operation(x, y, sign):
-    return (
-        f'<circle cx="{x}" cy="{y}" r="14" fill="{colour("paper")}" '
-        f'stroke="{colour("muted")}" stroke-width="1.5"/>'
-        f'<text x="{x}" y="{y + 6}" fill="{colour("ink")}">{sign}</text>'
-    )
+class _Pen:
+    """Collects what is drawn: wires first, then what lies on them."""
+
+    def __init__(self, values, inline):
+        self.values, self.inline = values, inline
+        self.wires, self.marks = [], []
+
+    def svg(self, words):
+        size = "" if self.inline else 'xmlns="http://www.w3.org/2000/svg" width="480" height="300" '
+        ink, muted, paper = map(self._paint, ("ink", "muted", "paper"))
+        drawing = (
+            f'<svg {size}viewBox="0 0 480 300" role="img" aria-label="{words}" '
+            f'font-family="STIX Two Text, Georgia, Times New Roman, serif" font-size="17" '
+            f'text-anchor="middle" stroke-linejoin="round">'
+            f'<rect x="52" y="24" width="376" height="240" rx="14" fill="none" '
+            f'stroke="{muted}" stroke-dasharray="5 4"/>'
+            f'<g stroke-width="2.2">{"".join(self.wires)}</g>'
+            f'<g fill="{paper}" stroke="{muted}" stroke-width="1.5">{"".join(self.marks[0::2])}</g>'
+            f'<g fill="{ink}">{"".join(self.marks[1::2])}</g></svg>'
+        )
+        return drawing if self.inline else themed(drawing)
+
+    def line(self, name, *points, arrow=True, wire="", peephole=False, over=0):
+        """Draw a wire in a symbol's colour, with a head at the last point.
+
+        ``wire`` names the gate that it carries; at x = ``over`` it hops over another.
+        """
+        paint = self._paint(name)
+        thin = ' stroke-width="1.5"' if peephole else ""
+        drawn = f'<path fill="none" stroke="{paint}"{thin} d="{_path(points, over)}"/>'
+        if arrow:
+            drawn += f'<path fill="{paint}" stroke="none" d="{_head(*points[-2:])}"/>'
+        if wire and self.values is not None:
+            drawn = f'<g data-wire="{wire}" style="--s:{self._strength(wire):.3g}">{drawn}</g>'
+        self.wires.append(drawn)
+
+    def gate(self, name, x, y, activation):
+        paint = self._paint(GATE_COLOURS[name])
+        box = f'x="{x - 28}" y="{y - 19}" width="56" height="38" rx="6"'
+        self._mark(
+            f'<rect {box} stroke="none"/>'
+            f'<rect {box} stroke="{paint}" stroke-width="2.2" fill="{paint}" fill-opacity=".14"/>',
+            f'<text x="{x}" y="{y + 6}">{activation}</text>'
+            if self.values is None
+            else f'<text x="{x}" y="{y - 4}" font-size="13">{activation}</text>'
+            + self._slot(name, x, y + 13),
+        )
+
+    def operation(self, x, y, sign):
+        circle = f'<circle cx="{x}" cy="{y}" r="14"/>'
+        self._mark(circle, f'<text x="{x}" y="{y + 6}">{sign}</text>')
+
+    def pill(self, x, y, text):
+        box = f'<rect x="{x - 22}" y="{y - 12}" width="44" height="24" rx="12"/>'
+        self._mark(box, f'<text x="{x}" y="{y + 5}" font-size="14">{text}</text>')
+
+    def state(self, letter, slot, x, y):
+        """Name a state above its wire, where it enters or leaves the cell."""
+        self.symbol(letter, x, y - 12, "t−1" if slot.endswith("prev") else "t")
+        self._mark("", self._slot(slot, x, y + 21))
+
+    def input(self, x):
+        self.symbol("x", x + 18, 290)
+        self._mark("", self._slot("x", x + 32, 290, ' text-anchor="start"'))
+
+    def symbol(self, letter, x, y, index="t"):
+        name = GATE_COLOURS.get(letter, letter if letter in THEMES["light"] else "ink")
+        self._mark(
+            "",
+            f'<text x="{x}" y="{y}" font-style="italic" fill="{self._paint(name)}">{letter}'
+            f'<tspan font-size="12" dy="4">{index}</tspan></text>',
+        )
+
+    def _mark(self, shape, text):
+        self.marks += [shape, text]
+
+    def _slot(self, name, x, y, more=""):
+        if self.values is None:
+            return ""
+        number = f"{self.values[name]:.2f}".replace("-", "−")
+        return f'<text x="{x}" y="{y}" font-size="15" data-slot="{name}"{more}>{number}</text>'
+
+    def _strength(self, wire):
+        value = 1 - self.values["z"] if wire == "1-z" else abs(self.values[wire])
+        return min(value, 1)
+
+    def _paint(self, name):
+        return f"var(--{name})" if self.inline else colour(name)
 
 
-def _symbol(letter, index, x, y):
-    name = letter if letter in "ifgoch" else "ink"
-    return (
-        f'<text x="{x}" y="{y}" font-style="italic" fill="{colour(name)}">{letter}'
-        f'<tspan font-size="12" dy="4">{index}</tspan></text>'
-    )
+def _path(points, over):
+    """Return the data of a path whose pieces are all horizontal or vertical."""
+    (x, y), *rest = points
+    path = f"M{x} {y}"
+    for next_x, next_y in rest:
+        if next_x == x:
+            path += f"V{next_y}"
+        elif x < over < next_x:
+            path += f"H{over - 6}a6 6 0 0 1 12 0H{next_x}"
+        else:
+            path += f"H{next_x}"
+        x = next_x
+    return path
+
+
+def _head(before, tip):
+    (x0, y0), (x, y) = before, tip
+    if y == y0:
+        back = -8 if x > x0 else 8
+        return f"M{x} {y}l{back} -4v8z"
+    back = -8 if y > y0 else 8
+    return f"M{x} {y}l-4 {back}h8z"

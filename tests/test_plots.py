@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from companion import diagrams, plots
+from companion import diagrams, plots, spec
+from companion.spec import CELLS
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISION = {
@@ -143,12 +144,73 @@ def test_unknown_colour_is_refused():
         plots.colour("z")
 
 
-def test_cell_diagram_shows_every_symbol_in_its_colour():
-    root = ET.fromstring(diagrams.lstm_cell())
-    texts = {
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(drawing):
+    """What is written in a drawing, with its colour."""
+    return {
         "".join(element.itertext()): element.get("fill")
-        for element in root.iter("{http://www.w3.org/2000/svg}text")
+        for element in ET.fromstring(drawing).iter(f"{SVG}text")
     }
-    for name in "ifgoch":
-        assert texts[f"{name}t"] == f"var(--{name}, {plots.colour(name)})"
-    assert {"xt", "ht−1", "ct−1", "tanh", "σ"} <= texts.keys()
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=list(CELLS))
+def test_cell_diagram_names_every_symbol_in_its_colour(cell):
+    written = texts(diagrams.cell(cell))
+    named = set(cell.states) | (set(cell.gates) - {"h"})
+    for name in named:
+        symbol = diagrams.GATE_COLOURS.get(name, name)
+        assert written[f"{name}t"] == f"var(--{symbol}, {plots.colour(symbol)})"
+    indexed = {text for text in written if text.endswith("t") and len(text) == 2}
+    assert indexed == {f"{name}t" for name in named | {"x"}}
+    assert {f"{state}t−1" for state in cell.states} <= written.keys()
+    assert cell.gates == ("h",) or {"tanh", "σ"} <= written.keys()
+
+
+def test_peepholes_are_drawn_in_the_colour_of_the_cell_state():
+    plain, peepholes = (
+        [path.get("d") for path in ET.fromstring(diagrams.cell(cell)).iter(f"{SVG}path")]
+        for cell in (spec.LSTM, spec.PEEPHOLE_LSTM)
+    )
+    extra = [path for path in peepholes if path not in plain]
+    heads = [path for path in extra if path.endswith("z")]
+    # Three lines, each with a head at the left edge of a gate: f, i and o.
+    assert len(extra) == 6
+    assert sorted(head.split("l")[0] for head in heads) == ["M158 190", "M306 190", "M84 190"]
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=list(CELLS))
+def test_cell_diagram_holds_its_numbers(cell):
+    names = ["x", *cell.gates, *cell.states, *(f"{state}_prev" for state in cell.states)]
+    values = {name: 0.11 * k - 0.3 for k, name in enumerate(names)}
+    root = ET.fromstring(diagrams.cell(cell, values))
+    slots = {e.get("data-slot"): e.text for e in root.iter(f"{SVG}text") if e.get("data-slot")}
+    assert slots == {name: f"{value:.2f}".replace("-", "−") for name, value in values.items()}
+    strengths = {
+        e.get("data-wire"): float(e.get("style").removeprefix("--s:"))
+        for e in root.iter(f"{SVG}g")
+        if e.get("data-wire")
+    }
+    extra = {"1-z"} if "z" in cell.gates else set()
+    assert strengths.keys() == set(cell.gates) | extra
+    for name in cell.gates:
+        assert strengths[name] == pytest.approx(abs(values[name]), abs=1e-3)
+
+
+def test_an_inline_diagram_takes_the_colours_of_its_page():
+    drawing = diagrams.cell(spec.GRU, inline=True)
+    assert "#" not in drawing and "<style" not in drawing and "width=" not in drawing[:200]
+    assert set(re.findall(r"var\(--(\w+)\)", drawing)) <= plots.THEMES["light"].keys()
+
+
+def test_a_diagram_says_what_it_shows():
+    for cell in CELLS.values():
+        label = ET.fromstring(diagrams.cell(cell)).get("aria-label")
+        assert label == diagrams.describe(cell) and label.endswith(".") and "{" not in label
+    assert len({diagrams.describe(cell) for cell in CELLS.values()}) == len(CELLS)
+
+
+def test_an_unknown_cell_is_not_drawn():
+    with pytest.raises(ValueError, match="spec.name is 'SRU', expected one of 'RNN'"):
+        diagrams.cell(spec.CellSpec("SRU", gates=("f", "r"), states=("h", "c")))

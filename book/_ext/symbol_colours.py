@@ -12,8 +12,9 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from companion.diagrams import lstm_cell
+from companion import diagrams
 from companion.plots import SYMBOL_COLOURS, THEMES
+from companion.spec import LSTM
 
 SYMBOLS = "".join(SYMBOL_COLOURS["light"])
 GATES = "ifgo"
@@ -65,7 +66,7 @@ def _write_static(app):
         static.mkdir(parents=True, exist_ok=True)
         (static / "symbol-colours.css").write_text(style_sheet(), encoding="utf-8")
         # The front page is Markdown, so the one picture that it shows is drawn here.
-        (static / "lstm-cell.svg").write_text(lstm_cell(), encoding="utf-8")
+        (static / "lstm-cell.svg").write_text(diagrams.cell(LSTM), encoding="utf-8")
 
 
 def setup(app):
