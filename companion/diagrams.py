@@ -1,6 +1,7 @@
 """Cells drawn as SVG, in the symbol colours, by plain Python: no picture is an opaque file."""
 
 from collections.abc import Mapping
+from itertools import starmap
 
 from companion.plots import THEMES, colour, themed
 from companion.spec import CELLS, GRU, RNN, CellSpec, check_choice
@@ -11,13 +12,12 @@ from companion.spec import CELLS, GRU, RNN, CellSpec, check_choice
 GATE_COLOURS = {"h": "h", "i": "i", "f": "f", "g": "g", "o": "o", "r": "o", "z": "i", "n": "g"}
 
 _LSTM_WORDS = (
-    "One step of an LSTM. The cell state runs straight through the top: the forget gate scales "
-    "it, and the candidate, let in by the input gate, is added. The hidden state is the cell "
-    "state after tanh, let out by the output gate. All four read the input and the last hidden "
-    "state."
+    "One step of an LSTM. The cell state runs through the top: the forget gate scales it, and the "
+    "candidate, let in by the input gate, is added. Its tanh, let out by the output gate, is the "
+    "hidden state."
 )
 _GRU_WORDS = (
-    "One step of a GRU. The hidden state runs straight through the top, weighted by one minus the "
+    "One step of a GRU. The hidden state runs through the top, weighted by one minus the "
     "update gate; the candidate, weighted by the update gate, is added. The candidate reads the "
     "input and the last hidden state, "
 )
@@ -46,10 +46,11 @@ def cell(spec: CellSpec, values: Mapping[str, float] | None = None, *, inline: b
         Numbers to write into the drawing: every gate by its name, and ``x``, ``h``, ``h_prev``
         and, where the cell has them, ``c`` and ``c_prev``. What carries one is marked with
         ``data-slot``, what a gate lets through with ``data-wire`` and a strength from 0 to 1 as
-        the CSS variable ``--s``, so that a script can change both.
+        the CSS variable ``--s``. An empty mapping marks the places and leaves them empty.
     inline
-        For a page that sets the colours itself, as ``--f`` and so on; without it, the drawing
-        stands alone and follows the light or dark theme of its page.
+        For a page with a script: the page sets the colours, as ``--f`` and so on, and any LSTM
+        has its peepholes, marked ``data-peephole``, which a plain one does not display. Without
+        it, the drawing stands alone and follows the light or dark theme of its page.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def cell(spec: CellSpec, values: Mapping[str, float] | None = None, *, inline: b
     (True, True)
     """
     check_choice("spec.name", spec.name, list(CELLS))
-    pen = _Pen(values, inline)
+    pen = _Pen(values, inline, bool(spec.peepholes))
     if spec.gates == RNN.gates:
         _rnn(pen, spec)
     elif spec.gates == GRU.gates:
@@ -114,7 +115,7 @@ def _lstm(pen, spec):
     pen.line("c", (squash, 106), (squash, _MIX - 14))
     pen.line("o", (at["o"], top), (at["o"], _MIX), (squash - 14, _MIX), wire="o")
     pen.line("h", (squash, _MIX + 14), (squash, _BUS), (476, _BUS), wire="o")
-    if spec.peepholes:
+    if spec.peepholes or pen.inline:
         # To i it passes below f, and over the line that feeds f.
         pen.line("c", (68, _BELT), (68, _GATES), (at["f"] - 28, _GATES), peephole=True)
         to_i = (68, _GATES), (68, 226), (149, 226), (149, _GATES), (at["i"] - 28, _GATES)
@@ -191,22 +192,26 @@ def _gru(pen, spec):
 class _Pen:
     """Collects what is drawn: wires first, then what lies on them."""
 
-    def __init__(self, values, inline):
-        self.values, self.inline = values, inline
-        self.wires, self.marks = [], []
+    def __init__(self, values, inline, peepholes):
+        self.values, self.inline, self.peepholes = values, inline, peepholes
+        self.wires = {}
+        self.shapes, self.signs, self.symbols, self.slots = [], [], [], []
 
     def svg(self, words):
         size = "" if self.inline else 'xmlns="http://www.w3.org/2000/svg" width="480" height="300" '
         ink, muted, paper = map(self._paint, ("ink", "muted", "paper"))
+        wires = "".join(starmap(self._wire, self.wires.items()))
         drawing = (
             f'<svg {size}viewBox="0 0 480 300" role="img" aria-label="{words}" '
             f'font-family="STIX Two Text, Georgia, Times New Roman, serif" font-size="17" '
             f'text-anchor="middle" stroke-linejoin="round">'
             f'<rect x="52" y="24" width="376" height="240" rx="14" fill="none" '
             f'stroke="{muted}" stroke-dasharray="5 4"/>'
-            f'<g stroke-width="2.2">{"".join(self.wires)}</g>'
-            f'<g fill="{paper}" stroke="{muted}" stroke-width="1.5">{"".join(self.marks[0::2])}</g>'
-            f'<g fill="{ink}">{"".join(self.marks[1::2])}</g></svg>'
+            f'<g fill="none" stroke-width="2.2">{wires}</g>'
+            f'<g fill="{paper}" stroke="{muted}" stroke-width="1.5">{"".join(self.shapes)}</g>'
+            f'<g fill="{ink}">{"".join(self.signs)}'
+            f'<g font-style="italic">{"".join(self.symbols)}</g>'
+            f'<g font-size="15">{"".join(self.slots)}</g></g></svg>'
         )
         return drawing if self.inline else themed(drawing)
 
@@ -215,60 +220,72 @@ class _Pen:
 
         ``wire`` names the gate that it carries; at x = ``over`` it hops over another.
         """
-        paint = self._paint(name)
-        thin = ' stroke-width="1.5"' if peephole else ""
-        drawn = f'<path fill="none" stroke="{paint}"{thin} d="{_path(points, over)}"/>'
+        paths, heads = self.wires.setdefault((name, wire, peephole), ([], []))
+        paths.append(_path(points, over))
         if arrow:
-            drawn += f'<path fill="{paint}" stroke="none" d="{_head(*points[-2:])}"/>'
+            heads.append(_head(*points[-2:]))
+
+    def _wire(self, key, drawn):
+        """Return all wires of one kind as one group."""
+        (name, wire, peephole), (paths, heads) = key, drawn
+        paint = self._paint(name)
+        group = "<g"
+        if peephole:
+            shown = "" if self.peepholes else ' display="none"'
+            group += f' stroke-width="1.5" data-peephole=""{shown}'
         if wire and self.values is not None:
-            drawn = f'<g data-wire="{wire}" style="--s:{self._strength(wire):.3g}">{drawn}</g>'
-        self.wires.append(drawn)
+            group += f' data-wire="{wire}"'
+        if wire and self.values:
+            group += f' style="--s:{self._strength(wire):.3g}"'
+        group += f'><path stroke="{paint}" d="{"".join(paths)}"/>'
+        if heads:
+            group += f'<path fill="{paint}" d="{"".join(heads)}"/>'
+        return group + "</g>"
 
     def gate(self, name, x, y, activation):
         paint = self._paint(GATE_COLOURS[name])
-        box = f'x="{x - 28}" y="{y - 19}" width="56" height="38" rx="6"'
-        self._mark(
-            f'<rect {box} stroke="none"/>'
-            f'<rect {box} stroke="{paint}" stroke-width="2.2" fill="{paint}" fill-opacity=".14"/>',
-            f'<text x="{x}" y="{y + 6}">{activation}</text>'
-            if self.values is None
-            else f'<text x="{x}" y="{y - 4}" font-size="13">{activation}</text>'
-            + self._slot(name, x, y + 13),
+        self.shapes.append(
+            f'<rect x="{x - 28}" y="{y - 19}" width="56" height="38" rx="6" '
+            f'stroke="{paint}" stroke-width="2.2" fill="{paint}" fill-opacity=".14"/>'
         )
+        if self.values is None:
+            self._sign(x, y + 6, activation)
+        else:
+            self._sign(x, y - 4, activation, 13)
+            self._slot(name, x, y + 13)
 
     def operation(self, x, y, sign):
-        circle = f'<circle cx="{x}" cy="{y}" r="14"/>'
-        self._mark(circle, f'<text x="{x}" y="{y + 6}">{sign}</text>')
+        self.shapes.append(f'<circle cx="{x}" cy="{y}" r="14"/>')
+        self._sign(x, y + 6, sign)
 
     def pill(self, x, y, text):
-        box = f'<rect x="{x - 22}" y="{y - 12}" width="44" height="24" rx="12"/>'
-        self._mark(box, f'<text x="{x}" y="{y + 5}" font-size="14">{text}</text>')
+        self.shapes.append(f'<rect x="{x - 22}" y="{y - 12}" width="44" height="24" rx="12"/>')
+        self._sign(x, y + 5, text, 14)
 
     def state(self, letter, slot, x, y):
         """Name a state above its wire, where it enters or leaves the cell."""
         self.symbol(letter, x, y - 12, "t−1" if slot.endswith("prev") else "t")
-        self._mark("", self._slot(slot, x, y + 21))
+        self._slot(slot, x, y + 21)
 
     def input(self, x):
         self.symbol("x", x + 18, 290)
-        self._mark("", self._slot("x", x + 32, 290, ' text-anchor="start"'))
+        self._slot("x", x + 32, 290, ' text-anchor="start"')
 
     def symbol(self, letter, x, y, index="t"):
         name = GATE_COLOURS.get(letter, letter if letter in THEMES["light"] else "ink")
-        self._mark(
-            "",
-            f'<text x="{x}" y="{y}" font-style="italic" fill="{self._paint(name)}">{letter}'
-            f'<tspan font-size="12" dy="4">{index}</tspan></text>',
+        self.symbols.append(
+            f'<text x="{x}" y="{y}" fill="{self._paint(name)}">{letter}'
+            f'<tspan font-size="12" dy="4">{index}</tspan></text>'
         )
 
-    def _mark(self, shape, text):
-        self.marks += [shape, text]
+    def _sign(self, x, y, text, size=0):
+        size = f' font-size="{size}"' if size else ""
+        self.signs.append(f'<text x="{x}" y="{y}"{size}>{text}</text>')
 
     def _slot(self, name, x, y, more=""):
-        if self.values is None:
-            return ""
-        number = f"{self.values[name]:.2f}".replace("-", "−")
-        return f'<text x="{x}" y="{y}" font-size="15" data-slot="{name}"{more}>{number}</text>'
+        if self.values is not None:
+            number = f"{self.values[name]:z.2f}".replace("-", "−") if self.values else ""
+            self.slots.append(f'<text x="{x}" y="{y}" data-slot="{name}"{more}>{number}</text>')
 
     def _strength(self, wire):
         value = 1 - self.values["z"] if wire == "1-z" else abs(self.values[wire])

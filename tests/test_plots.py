@@ -170,14 +170,16 @@ def test_cell_diagram_names_every_symbol_in_its_colour(cell):
 
 def test_peepholes_are_drawn_in_the_colour_of_the_cell_state():
     plain, peepholes = (
-        [path.get("d") for path in ET.fromstring(diagrams.cell(cell)).iter(f"{SVG}path")]
+        [ET.tostring(group) for group in ET.fromstring(diagrams.cell(cell)).iter(f"{SVG}g")]
         for cell in (spec.LSTM, spec.PEEPHOLE_LSTM)
     )
-    extra = [path for path in peepholes if path not in plain]
-    heads = [path for path in extra if path.endswith("z")]
+    # The groups that hold all wires, and those that hold one kind.
+    [wires, extra] = [ET.fromstring(group) for group in peepholes if group not in plain]
+    assert extra[0].get("stroke") == extra[1].get("fill") == f"var(--c, {plots.colour('c')})"
     # Three lines, each with a head at the left edge of a gate: f, i and o.
-    assert len(extra) == 6
-    assert sorted(head.split("l")[0] for head in heads) == ["M158 190", "M306 190", "M84 190"]
+    lines, heads = (path.get("d") for path in extra)
+    assert lines.count("M") == 3
+    assert sorted(re.findall(r"M\d+ \d+", heads)) == ["M158 190", "M306 190", "M84 190"]
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=list(CELLS))
@@ -202,6 +204,19 @@ def test_an_inline_diagram_takes_the_colours_of_its_page():
     drawing = diagrams.cell(spec.GRU, inline=True)
     assert "#" not in drawing and "<style" not in drawing and "width=" not in drawing[:200]
     assert set(re.findall(r"var\(--(\w+)\)", drawing)) <= plots.THEMES["light"].keys()
+
+
+def test_inline_any_lstm_has_its_peepholes_and_shows_them_if_it_reads_them():
+    for cell, displayed in ((spec.LSTM, "none"), (spec.PEEPHOLE_LSTM, None)):
+        root = ET.fromstring(diagrams.cell(cell, inline=True))
+        [peepholes] = [g for g in root.iter("g") if g.get("data-peephole") is not None]
+        assert peepholes.get("display") == displayed
+    assert "data-peephole" not in diagrams.cell(spec.LSTM)
+
+
+def test_places_for_numbers_can_be_left_empty():
+    root = ET.fromstring(diagrams.cell(spec.GRU, {}, inline=True))
+    assert {t.text for t in root.iter("text") if t.get("data-slot")} == {None}
 
 
 def test_a_diagram_says_what_it_shows():

@@ -12,9 +12,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from companion import diagrams
 from companion.plots import SYMBOL_COLOURS, THEMES
-from companion.spec import LSTM
 
 SYMBOLS = "".join(SYMBOL_COLOURS["light"])
 GATES = "ifgo"
@@ -65,8 +63,6 @@ def _write_static(app):
         static = Path(app.outdir, "_static")
         static.mkdir(parents=True, exist_ok=True)
         (static / "symbol-colours.css").write_text(style_sheet(), encoding="utf-8")
-        # The front page is Markdown, so the one picture that it shows is drawn here.
-        (static / "lstm-cell.svg").write_text(diagrams.cell(LSTM), encoding="utf-8")
 
 
 def setup(app):

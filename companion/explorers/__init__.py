@@ -6,6 +6,7 @@ JupyterLab, on Colab and in the built book, from a server or from a folder.
 """
 
 from companion.explorers.base import Explorer
+from companion.explorers.cell import cell
 from companion.explorers.gradient import GradientExplorer, gradient
 
-__all__ = ["Explorer", "GradientExplorer", "gradient"]
+__all__ = ["Explorer", "GradientExplorer", "cell", "gradient"]

@@ -26,6 +26,8 @@ class Explorer:
         What to look for, as plain text.
     settings
         What the element reads as JSON from its attribute ``data-settings``.
+    styles
+        Files of this package with its style, beyond what all explorers share.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Explorer:
         label: str,
         caption: str,
         settings: Mapping | None = None,
+        styles: Sequence[str] = (),
     ):
         self.element = element
         self.static = static
@@ -44,6 +47,7 @@ class Explorer:
         self.label = label
         self.caption = caption
         self.settings = dict(settings or {})
+        self.styles = tuple(styles)
 
     @property
     def html(self) -> str:
@@ -51,7 +55,7 @@ class Explorer:
         settings = escape(json.dumps(self.settings, separators=(",", ":")))
         return (
             f'<figure class="gbg-explorer" aria-label="{escape(self.label)}">'
-            f"<style>{style()}</style>"
+            f"<style>{style()}{''.join(map(source, self.styles))}</style>"
             f'<{self.element} data-settings="{settings}">{self.static}</{self.element}>'
             f"<script>{''.join(map(source, self.scripts))}</script>"
             f"<figcaption>{escape(self.caption)}</figcaption></figure>"

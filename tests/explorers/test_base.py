@@ -60,8 +60,9 @@ def test_every_colour_is_in_the_style_in_both_themes():
         assert f"--{name}:var(--gbg-{name},light-dark({','.join(values)}));" in text
 
 
-def test_the_style_touches_nothing_but_explorers():
-    rules = re.sub(r"/\*.*?\*/|@(media|container)[^{]*\{", "", style(), flags=re.S)
+@pytest.mark.parametrize("text", [style(), source("cell.css")], ids=["all", "cell"])
+def test_the_style_touches_nothing_but_explorers(text):
+    rules = re.sub(r"/\*.*?\*/|@(media|container)[^{]*\{", "", text, flags=re.S)
     selectors = re.findall(r"([^{}]+)\{[^{}]*\}", rules)
     assert len(selectors) > 10
     parts = [part for s in selectors for part in re.split(r",(?![^(]*\))", s)]
