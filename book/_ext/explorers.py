@@ -7,6 +7,9 @@
 Options are the function's own arguments, and its errors are the directive's.
 """
 
+import contextlib
+import inspect
+
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
@@ -16,21 +19,23 @@ from companion.spec import check_choice
 NAMES = [name for name in explorers.__all__ if name[0].islower()]
 
 
-class _AnyOption(dict):
-    """Options are checked where they are used, so none is refused here."""
-
-    def __contains__(self, name):
-        return True
-
-    def __missing__(self, name):
-        return str
+def _value(text):
+    """Read an option: a whole number, a number, or what is written."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 class ExplorerDirective(Directive):
     """Put an explorer's HTML into the page."""
 
     required_arguments = 1
-    option_spec = _AnyOption()
+    option_spec = {
+        option: _value
+        for name in NAMES
+        for option in inspect.signature(getattr(explorers, name)).parameters
+    }
 
     def run(self):
         name = self.arguments[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 import companion.numpy as cnp
 from companion import spec
-from companion.explorers.base import Explorer, source
+from companion.explorers.base import Explorer
 
 HIDDEN_SIZE = 16
 LENGTHS = (10, 100)
@@ -76,6 +76,7 @@ class GradientExplorer(Explorer):
             label="Gradient explorer: the gradient of one output of an RNN, an LSTM and a GRU "
             "with respect to every earlier input, on a logarithmic scale.",
             caption=_CAPTION,
+            styles=["gradient.css"],
             settings={
                 "length": length,
                 "forgetBias": forget_bias,
@@ -222,8 +223,7 @@ def _static(norms, forget_bias, gain, seed):
         f'"{str((b, g) == (forget_bias, gain)).lower()}">{name}</button>'
         for name, (b, g) in PRESETS.items()
     )
-    return f"""<style>{source("gradient.css")}</style>
-<div class="plot">{rows}
+    return f"""<div class="plot">{rows}
 <div class="scale" aria-hidden="true">{ticks}</div>
 <div class="chart" aria-hidden="true"><span>norm of the gradient</span>
 <svg viewBox="0 0 1 {high - low}" preserveAspectRatio="none" class="grid">{grid}</svg>

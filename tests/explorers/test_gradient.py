@@ -3,9 +3,14 @@
 import itertools
 import json
 import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
+from docutils.core import publish_doctree
+from docutils.parsers.rst import directives
+from myst_parser.parsers.docutils_ import Parser as MarkdownParser
 
 from companion import explorers
 from companion.explorers.base import source, style
@@ -99,7 +104,7 @@ def test_at_gain_4_the_gradient_of_most_plain_rnns_explodes():
 def test_script_style_and_settings_are_small():
     explorer = explorers.gradient()
     settings = json.dumps(explorer.settings)
-    parts = [*map(source, explorer.scripts), style(), source("gradient.css"), settings]
+    parts = [*map(source, [*explorer.scripts, *explorer.styles]), style(), settings]
     assert sum(len(part.encode()) for part in parts) < 40_000
     # The squares and lines drawn in Python come on top, one a step and cell.
     assert len(explorers.gradient(LENGTHS[1]).html.encode()) < 50_000
@@ -170,3 +175,11 @@ def test_numbers_of_numpy_are_taken_as_numbers():
     assert all(
         type(value) in (int, float) for value in itertools.islice(explorer.settings.values(), 4)
     )
+
+
+def test_the_directive_takes_numbers():
+    path = Path(explorers.__file__).parents[2] / "book" / "_ext" / "explorers.py"
+    directives.register_directive("explorer", runpy.run_path(str(path))["ExplorerDirective"])
+    page = "```{explorer} gradient\n:length: 30\n:forget_bias: 2\n:gain: 1.5\n```\n"
+    (node,) = publish_doctree(page, parser=MarkdownParser()).children
+    assert node.astext() == explorers.gradient(30, 2.0, gain=1.5).html
