@@ -2,11 +2,15 @@
 // stands here without a script, the settings and the drawings; cells.js has the arithmetic.
 (() => {
   "use strict";
-  if (customElements.get("gbg-cell")) return;
+  // Once the element is known, another of its kind is born before its content is there; so each
+  // is started again by its own script, which stands behind it.
+  const startAll = () => document.querySelectorAll("gbg-cell").forEach((element) => element.start());
+  if (customElements.get("gbg-cell")) return startAll();
 
   const MAX_STEPS = 40;
   const MAX_INPUT = 10;
   const MAX_WEIGHT = 12;
+  const WIDE = 640; // pixels, as in cell.css
   const PLAY = 800; // milliseconds a step
   const QUIET = 500; // what is said waits until nothing has changed for so long
   const WEIGHTS = {
@@ -54,7 +58,11 @@
 
   class CellExplorer extends HTMLElement {
     connectedCallback() {
-      if (this.settings) return;
+      this.start();
+    }
+
+    start() {
+      if (this.settings || !this.querySelector("svg")) return;
       this.settings = JSON.parse(this.dataset.settings);
       this.kind = this.settings.cell;
       this.drawings = { [this.settings.cells[this.kind].drawing]: this.querySelector("svg") };
@@ -172,7 +180,7 @@
           this.count),
         make("div", { class: "gbg-controls" },
           make("label", {}, "Input sequence: type it, or drag the bars of x", this.text), this.error),
-        make("details", { class: "gbg-controls", ...(this.clientWidth > 500 && { open: "" }) },
+        make("details", { class: "gbg-controls", ...(this.clientWidth >= WIDE && { open: "" }) },
           make("summary", {}, "Weights: w of the input, u of the last hidden state, b the bias"),
           this.gates),
         this.status,
@@ -263,7 +271,7 @@
         const rows = Object.entries(WEIGHTS).flatMap(([name, [letter, words]]) => {
           const row = name === "V" ? peepholes.indexOf(gate) : k;
           if (row < 0) return [];
-          const output = make("output", { class: "gbg-number" });
+          const output = make("span", { class: "gbg-number" });
           const input = make("input", {
             type: "range", min: -MAX_WEIGHT, max: MAX_WEIGHT, step: 0.1, value: weights[name][row],
             "aria-label": `${letter}, ${words}, ${this.settings.names[gate]}`,

@@ -50,8 +50,8 @@ PRESETS = {
             "GRU": _GRU_WRITES,
         },
         "notes": {
-            "RNN": "The plain RNN can latch: it ends at the same level whether step 3 is 2 or 3. "
-            "It keeps that something came, not how much.",
+            "RNN": "The plain RNN can latch: a large input takes it to one of two levels, the same "
+            "for 3 as for this 2. It keeps that something came, not how much.",
             "LSTM": "The 2 at step 3 opens the input gate and is written. The small inputs after "
             "it do not, and the forget gate stays open: the cell state keeps the value.",
             "PeepholeLSTM": "The same as the LSTM: with its peepholes at 0 it is one.",
