@@ -15,16 +15,19 @@ UNSEEN = (
     "constraints.txt",
     "book/*.bib",
     "book/_ext/**/*.*",
+    "book/_static/**/*.*",
     "book/_templates/**/*.*",
 )
-SOURCES = ("companion/**/*.py",)  # the API pages are made from them
+SOURCES = ("companion/**/*.*",)  # the API pages and the interactive figures are made from them
 
 
 def key() -> str:
     """Digest of what decides whether pages of the last build can be kept."""
     digest = hashlib.sha256(sys.version.encode())
     for pattern in UNSEEN + SOURCES:
-        for path in sorted(path for path in ROOT.glob(pattern) if path.suffix != ".pyc"):
+        for path in sorted(
+            path for path in ROOT.glob(pattern) if path.is_file() and path.suffix != ".pyc"
+        ):
             digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
