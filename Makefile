@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test lint faults notebooks lab wheel repository clean book-environment environment
+.PHONY: help book pdf test lint faults notebooks lab wheel repository clean book-environment environment
 
 # Paths stay relative to this directory, whose name may hold spaces.
 RUN := .venv/bin/python
@@ -36,6 +36,9 @@ help: ## List the targets
 
 book: book-environment ## Build the HTML book, warnings as errors, and say where it is
 	@$(RUN) tools/book.py
+
+pdf: environment book ## Make one PDF of the whole book, and say where it is
+	@$(RUN) -m tools.pdf
 
 # One thread for each of the two workers: with more, they wait for each other and take twice as long.
 test: lint ## Check the style, run all tests, every notebook and every built page, on two workers

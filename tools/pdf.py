@@ -142,13 +142,15 @@ def composed(listed, pages, config, numbers):
         for link in first.soup.select('head link[rel="stylesheet"]')
     ]
     links = "".join(f'<link rel="stylesheet" href="{href}">' for href in styles)
+    today = date.today()
     title, address = html.escape(config["title"]), html.escape(web_address(config))
     return (
         f'<!DOCTYPE html><html lang="en" data-theme="light" class="book-pdf"><head>'
         f'<meta charset="utf-8"><title>{title}</title>{links}</head><body>'
         f'<section class="title-page"><p class="book-title">{title}</p>'
         f'<img src="../html/_static/lstm-cell.svg" width="480" height="300" alt="">'
-        f"<p>{html.escape(config['author'])}</p><p>Version {__version__}, {date.today():%-d %B %Y}</p>"
+        f"<p>{html.escape(config['author'])}</p>"
+        f"<p>Version {__version__}, {today.day} {today:%B %Y}</p>"
         f'<p><a href="{address}">{address}</a></p>'
         f"<p>{html.escape(config['html']['extra_footer'])}</p></section>"
         f"{table_of_contents(listed, pages, numbers)}"
@@ -165,8 +167,8 @@ def page_numbers(pdf):
     }
 
 
-def make(built=BUILT, out=OUT):
-    """Compose and print the book; return the PDF's path.
+def make(browser, built=BUILT, out=OUT):
+    """Compose the book and have the browser print it; return the PDF's path.
 
     The two folders lie side by side: the document that is printed loads figures and styles from
     the built book.
@@ -180,27 +182,19 @@ def make(built=BUILT, out=OUT):
     source, pdf = out / "book.html", out / NAME
     part = pdf.with_suffix(".part")
     numbers = {}
-    executable = browsers.find()
-    if executable is None:
-        raise SystemExit(f"{browsers.MISSING}: {browsers.ADVICE}")
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-background-networking"]
-        ) as browser,
-    ):
-        # Without scripts solutions are open and interactive figures show what they show on paper.
-        page = browser.new_page(java_script_enabled=False)
-        for _ in range(3):
-            source.write_text(composed(listed, pages, config, numbers), encoding="utf-8")
-            page.goto(source.as_uri())
-            page.pdf(path=part, **PRINTED)
-            before, found = numbers, page_numbers(part)
-            numbers = {slug(name): found[slug(name)] for depth, name in listed[1:] if depth}
-            if numbers == before:
-                break
-        else:
-            raise SystemExit("The page numbers of the contents do not settle.")
+    # Without scripts solutions are open and interactive figures show what they show on paper.
+    page = browser.new_page(java_script_enabled=False)
+    for _ in range(3):
+        source.write_text(composed(listed, pages, config, numbers), encoding="utf-8")
+        page.goto(source.as_uri())
+        page.pdf(path=part, **PRINTED)
+        before, found = numbers, page_numbers(part)
+        numbers = {slug(name): found[slug(name)] for depth, name in listed[1:] if depth}
+        if numbers == before:
+            break
+    else:
+        raise SystemExit("The page numbers of the contents do not settle.")
+    page.close()
     os.replace(part, pdf)
     return pdf
 
@@ -208,7 +202,14 @@ def make(built=BUILT, out=OUT):
 def main():
     if not (BUILT / "index.html").exists():
         raise SystemExit("There is no built book: `make book` makes it.")
-    pdf = make()
+    executable = browsers.find()
+    if executable is None:
+        raise SystemExit(f"{browsers.MISSING}: {browsers.ADVICE}")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        pdf = make(browser)
+        browser.close()
     count = len(PdfReader(pdf).pages)
     size = pdf.stat().st_size / 1e6
     print(f"{count} pages, {size:.1f} MB:\n{pdf.relative_to(ROOT)}")

@@ -1,0 +1,130 @@
+"""Pages on paper, and the PDF of the whole book."""
+
+import re
+
+import pytest
+import yaml
+from pypdf import PdfReader
+
+from tools import pdf
+
+ROOT = pdf.ROOT
+LISTED = pdf.contents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+PAGES = [name for depth, name in LISTED if depth]
+NOTEBOOKS = [name for name in PAGES if name.startswith("notebooks/")]
+
+# What is seen on paper of the theme's frame, of closed solutions, and of figures that are cut.
+ON_PAPER = """() => {
+  const seen = element => element.checkVisibility() && element.getBoundingClientRect().height > 0;
+  const all = selector => [...document.querySelectorAll(selector)];
+  const name = element => `${element.tagName}.${element.className}`;
+  return {
+    frame: all(`.bd-sidebar-primary, .bd-sidebar-secondary, .bd-header, .bd-header-article,
+      .prev-next-footer, .bd-footer-content, .headerlink, .copybtn, button`).filter(seen).map(name),
+    titles: all("h1").filter(seen).length,
+    solutions: all(".solution, .dropdown.admonition").length,
+    closed: all(".solution > *, .dropdown.admonition > *")
+      .filter(element => element.innerText !== "" && !seen(element)
+        && !element.closest(".tag_hide-input details, summary, button")).map(name),
+    cut: all("figure img, figure svg, article pre").filter(element =>
+      element.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(name),
+    ink: getComputedStyle(document.querySelector("article p")).color,
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def printed(browser, html):
+    """Return what a page shows on A4 paper, opened in the dark theme."""
+    context = browser.new_context(
+        viewport={"width": 660, "height": 950}, color_scheme="dark", reduced_motion="reduce"
+    )
+    page = context.new_page()
+
+    def look(name):
+        page.emulate_media(media="screen")
+        page.goto((html / f"{name}.html").as_uri())
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        return page.evaluate(ON_PAPER)
+
+    yield look
+    context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_on_paper(printed, name):
+    seen = printed(name)
+    assert seen["frame"] == []
+    assert seen["titles"] == 1
+    assert seen["closed"] == []
+    assert seen["cut"] == []
+    red, green, blue = map(int, re.findall(r"\d+", seen["ink"])[:3])
+    assert max(red, green, blue) < 90, "light text on white paper"
+    if name in NOTEBOOKS:
+        assert seen["solutions"] >= 3
+
+
+@pytest.fixture(scope="module")
+def book(browser, html):
+    """Return the PDF of the whole book."""
+    return PdfReader(pdf.make(browser, html, html.parent / "pdf"))
+
+
+def plain(text):
+    return re.sub(r"\W+", "", text)
+
+
+def test_outline_is_the_table_of_contents(book):
+    def flat(entries, depth=0):
+        for entry in entries:
+            if isinstance(entry, list):
+                yield from flat(entry, depth + 1)
+            else:
+                yield depth, plain(entry.title), book.get_destination_page_number(entry)
+
+    outline = list(flat(book.outline))
+    at = 0
+    for depth, name in LISTED[1:]:
+        if depth == 0:
+            continue
+        title = plain(title_of(name))
+        found = [(d, t) for d, t, _ in outline[at:]].index((depth - 1, title))
+        at += found + 1
+
+
+def title_of(name):
+    path = ROOT / f"{name}.md"
+    text = path.read_text("utf-8") if path.exists() else (ROOT / f"{name}.ipynb").read_text("utf-8")
+    return re.search(r"# ([^\n\\]+)", text)[1].replace("`", "").rstrip('"')
+
+
+def test_page_numbers_of_the_contents_are_right(book):
+    contents = "".join(page.extract_text() for page in book.pages[1:4])
+    numbers = pdf.page_numbers(book.stream)
+    for depth, name in LISTED[1:]:
+        if depth:
+            title, number = title_of(name), numbers[pdf.slug(name)]
+            assert plain(title) + str(number) in plain(contents)
+            assert plain(title) in plain(book.pages[number - 1].extract_text())
+
+
+def test_every_link_within_the_book_has_a_target(book):
+    targets = {name.lstrip("/") for name in book.named_destinations}
+    inner = outer = 0
+    for page in book.pages:
+        for annotation in page.get("/Annots") or ():
+            annotation = annotation.get_object()
+            if "/Dest" in annotation:
+                inner += 1
+                assert str(annotation["/Dest"]).lstrip("/") in targets
+            elif "/A" in annotation and "/URI" in annotation["/A"]:
+                outer += 1
+                assert str(annotation["/A"]["/URI"]).startswith(("http", "mailto:"))
+    assert inner > len(PAGES) and outer > 0
+
+
+def test_solutions_are_in_it_and_buttons_are_not(book):
+    text = plain("".join(page.extract_text() for page in book.pages))
+    assert text.count("Solution") >= 3 * len(NOTEBOOKS)
+    assert "Clicktoshow" not in text and "Showcodecellsource" not in text
