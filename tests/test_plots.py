@@ -108,13 +108,32 @@ def test_a_figure_has_the_same_bytes_twice():
     assert plots.svg(small_figure()) == plots.svg(small_figure())
 
 
+def scatter():
+    fig, ax = plots.figure()
+    ax.scatter(range(100), range(100), color=plots.colour("f"))
+    return fig
+
+
+def test_a_figure_says_once_what_all_marks_share():
+    svg = plots.svg(scatter())
+    assert len(re.findall("<use ", svg)) > 100
+    assert svg.count("fill: var(--f,") == 1
+    assert not re.search(r' [xy]="-?\d+\.\d{3,}"', svg)
+    assert "scale(0.1 -0.1)" in svg or "scale(0.015625 -0.015625)" in svg  # not rounded: letters
+
+
+def test_the_classes_of_two_figures_differ():
+    classes = [set(re.findall(r'class="([^"]+)"', plots.svg(f()))) for f in (scatter, small_figure)]
+    assert classes[0] and classes[1] and not classes[0] & classes[1]
+
+
 def test_every_colour_of_a_figure_follows_the_theme():
     svg = plots.svg(small_figure())
     ET.fromstring(svg)
     dark = plots.THEMES["dark"]["f"]
     assert f"--f:{dark};" in svg
-    body = svg.split("</style>", 1)[1]
-    painted = re.findall(r"(?:fill|stroke): ([^;\"]+)", body)
+    body = svg.split("</style>", 1)[1]  # after the theme's variables
+    painted = re.findall(r"(?:fill|stroke): ([^;\"}]+)", body)
     assert painted
     assert [p for p in painted if p != "none" and not p.startswith("var(--")] == []
 
