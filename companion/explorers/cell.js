@@ -161,6 +161,7 @@
       this.inputs.classList.add("gbg-inputs");
       this.states = this.slider("Step", "horizontal");
       this.gates = make("div", { class: "gbg-gates" });
+      this.summary = make("summary");
       this.status = make("p", { class: "gbg-unseen", role: "status" });
       this.drag(this.inputs, true);
       this.drag(this.states, false);
@@ -181,7 +182,7 @@
         make("div", { class: "gbg-controls" },
           make("label", {}, "Input sequence: type it, or drag the bars of x", this.text), this.error),
         make("details", { class: "gbg-controls", ...(this.clientWidth >= WIDE && { open: "" }) },
-          make("summary", {}, "Weights: w of the input, u of the last hidden state, b the bias"),
+          this.summary,
           this.gates),
         this.status,
       );
@@ -267,6 +268,8 @@
     makeSliders() {
       const { gates, peepholes } = this.settings.cells[this.kind];
       const weights = this.weights[this.kind];
+      const peeps = peepholes.length ? "v of the cell state, " : "";
+      this.summary.textContent = `Weights: w of the input, u of the last hidden state, ${peeps}b the bias`;
       this.gates.replaceChildren(...gates.map((gate, k) => {
         const rows = Object.entries(WEIGHTS).flatMap(([name, [letter, words]]) => {
           const row = name === "V" ? peepholes.indexOf(gate) : k;

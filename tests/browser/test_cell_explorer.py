@@ -141,6 +141,8 @@ def test_presets_and_cells(page, preset):
             "LSTM": [False],
             "PeepholeLSTM": [True],
         }.get(cell, [])
+        explained = page.locator("summary").inner_text()
+        assert ("v of the cell state" in explained) == (cell == "PeepholeLSTM")
         words = page.locator("gbg-cell svg").get_attribute("aria-label")
         assert ("peepholes" in words) == (cell == "PeepholeLSTM")
 
