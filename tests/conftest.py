@@ -13,7 +13,7 @@ from tools import browser
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the book is built from.
-FILES = ("_config.yml", "_toc.yml")
+FILES = ("_config.yml", "_toc.yml", "CITATION.cff")
 FOLDERS = ("book", "notebooks", "companion", "tools")
 
 

@@ -12,6 +12,7 @@ DONE = BUILD / "built-from"
 UNSEEN = (
     "_config.yml",
     "_toc.yml",
+    "CITATION.cff",
     "constraints.txt",
     "book/*.bib",
     "book/_ext/**/*.*",
