@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 
-from companion import __version__
+from companion import __version__, diagrams, spec
 from tools import browser as browsers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,7 +148,7 @@ def composed(listed, pages, config, numbers):
         f'<!DOCTYPE html><html lang="en" data-theme="light" class="book-pdf"><head>'
         f'<meta charset="utf-8"><title>{title}</title>{links}</head><body>'
         f'<section class="title-page"><p class="book-title">{title}</p>'
-        f'<img src="../html/_static/lstm-cell.svg" width="480" height="300" alt="">'
+        f"{diagrams.cell(spec.LSTM)}"
         f"<p>{html.escape(config['author'])}</p>"
         f"<p>Version {__version__}, {today.day} {today:%B %Y}</p>"
         f'<p><a href="{address}">{address}</a></p>'
@@ -184,9 +184,13 @@ def make(browser, built=BUILT, out=OUT):
     numbers = {}
     # Without scripts solutions are open and interactive figures show what they show on paper.
     page = browser.new_page(java_script_enabled=False)
+    missing = []
+    page.on("requestfailed", lambda request: missing.append(request.url))
     for _ in range(3):
         source.write_text(composed(listed, pages, config, numbers), encoding="utf-8")
         page.goto(source.as_uri())
+        if missing:
+            raise SystemExit(f"The book refers to what is not there: {', '.join(missing)}")
         page.pdf(path=part, **PRINTED)
         before, found = numbers, page_numbers(part)
         numbers = {slug(name): found[slug(name)] for depth, name in listed[1:] if depth}

@@ -28,6 +28,11 @@ ON_PAPER = """() => {
         && !element.closest(".tag_hide-input details, summary, button")).map(name),
     cut: all("figure img, figure svg, article pre").filter(element =>
       element.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(name),
+    lost: all(".eqno").filter(number => {
+      const [a, b] = [number, number.parentElement.querySelector(".formula")]
+        .map(element => element.getBoundingClientRect());
+      return a.top >= b.bottom || b.top >= a.bottom || a.left < b.right - 1;
+    }).map(number => number.textContent),
     inks: [...new Set(all("article p, article .highlight span, article li, article h2")
       .map(element => getComputedStyle(element).color))],
   };
@@ -67,6 +72,7 @@ def test_page_on_paper(printed, name):
     assert seen["titles"] == 1
     assert seen["closed"] == []
     assert seen["cut"] == []
+    assert seen["lost"] == [], "numbers that do not stand at the right of their equation"
     assert [ink for ink in seen["inks"] if luminance(ink) > 0.4] == [], "light ink on white paper"
     if name in NOTEBOOKS:
         assert seen["solutions"] >= 3
