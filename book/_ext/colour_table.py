@@ -34,7 +34,7 @@ class SymbolColours(SphinxDirective):
             raise self.error(f"names {', '.join(names)}, expected a line for each of {known}")
         head = "".join(f"<th>in the {theme} theme</th>" for theme in SYMBOL_COLOURS)
         table = (
-            '<table class="docutils symbol-colours">\n'
+            '<table class="docutils symbol-colours" tabindex="0">\n'
             f"<thead><tr><th>symbol</th><th>name</th><th>colour</th>{head}</tr></thead>\n"
             f"<tbody>\n{rows(names)}\n</tbody></table>"
         )

@@ -16,6 +16,13 @@ class DropLabels(SphinxPostTransform):
                 entry.remove(label)
 
 
+def _as_list(app, page, template, context, document):
+    # docutils writes a list whose items have a role that a list may not hold.
+    if "citation-list" in context.get("body", ""):
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app):
     app.add_post_transform(DropLabels)
+    app.connect("html-page-context", _as_list)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -462,6 +462,7 @@ def test_bibliography_lists_what_is_cited_without_numbers(soup):
             cited |= set(keys.split(","))
     assert len(entries) == len(cited)
     assert not soup("book/bibliography").select(".label")
+    assert {entry["role"] for entry in entries} == {"listitem"}
     for page in PAGES:
         links = article(soup, page).select("a[href*='bibliography.html#']")
         assert links and all(leads_to(soup, page, link["href"]) for link in links)
