@@ -86,7 +86,9 @@ def displayed(self, node):
         self.add_permalink_ref(node, _("Link to this equation"))
         self.body.append("</span>")
     elif numbers:
-        self.body.append(f'<span class="eqno">({self.encode(numbers[0])})</span>')
+        number = self.encode(numbers[0])
+        anchor = f"equation-{number.replace('.', '-')}"
+        self.body.append(f'<span class="eqno" id="{anchor}">({number})</span>')
     self.body.append("</div>\n")
     raise nodes.SkipNode
 
