@@ -65,7 +65,9 @@ def test_equations_are_coloured_mathml(html):
 
 def test_an_equation_has_its_number(html):
     text = read(html, "notebooks/3-algorithms/3-1-forward")
-    assert re.search(r'</math></div><span class="eqno" id="equation-3-1-1">\(3\.1\.1\)</span>', text)
+    assert re.search(
+        r'</math></div><span class="eqno" id="equation-3-1-1">\(3\.1\.1\)</span>', text
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
