@@ -286,21 +286,34 @@ def _texts(output):
     else:
         for kind, data in output.data.items():
             if kind.removeprefix(GLUE_PREFIX) not in ("image/png", "image/jpeg"):
-                yield data if isinstance(data, str) else json.dumps(data)
+                text = data if isinstance(data, str) else json.dumps(data)
+                # A script that an output brings along is source code, not what the run has said.
+                yield re.sub(r"(?s)<script\b.*?</script>", " ", text) if "html" in kind else text
+
+
+_VOID = set("area base br col embed hr img input link meta source track wbr".split())
 
 
 class _HTMLFigures(HTMLParser):
-    """Collects the pictures of a piece of HTML, as [tag, what stands for it when unseen]."""
+    """Collects the pictures of a piece of HTML, as [tag, what stands for it when unseen].
+
+    What ``aria-hidden`` takes from readers who do not see is decoration, and not collected.
+    """
 
     def __init__(self, html):
         super().__init__()
         self.figures = []
         self.caption = "<figcaption" in html
         self._open = []  # the tags inside an <svg>, and the <svg> itself
+        self._hidden = []  # the tags inside what is hidden, and its own
         self.feed(html)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
+        if self._hidden or attributes.get("aria-hidden") == "true":
+            if tag not in _VOID:
+                self._hidden.append(tag)
+            return
         if not self._open and tag in ("img", "canvas", "svg"):
             alt = attributes.get("alt" if tag == "img" else "aria-label")
             self.figures.append([tag, alt or ""])
@@ -308,6 +321,11 @@ class _HTMLFigures(HTMLParser):
             self._open.append(tag)
 
     def handle_endtag(self, tag):
+        if self._hidden:
+            if tag in self._hidden:
+                while self._hidden.pop() != tag:
+                    pass
+            return
         while self._open and self._open.pop() != tag:
             pass
 

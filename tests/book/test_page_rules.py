@@ -352,6 +352,14 @@ def html_without_caption(notebook):
     by_id(notebook, "run").outputs.append(new_output("display_data", {"text/html": html}))
 
 
+@bad("figures", 4, "<svg>")
+def svg_after_hidden_ones(notebook):
+    html = (
+        "<div aria-hidden='true'><br><svg></svg></div><svg aria-hidden='false'></svg><figcaption>"
+    )
+    by_id(notebook, "run").outputs.append(new_output("display_data", {"text/html": html}))
+
+
 replace("check", "Both", "![](a.svg) Both", "figures", 6, "alt text", "markdown_image")
 replace("check", "Both", "```{raw} html\n<img>\n```", "figures", 6, "<img>", "raw_html")
 replace("check", "Both", "<canvas></canvas> Both", "figures", 6, "<canvas>", "canvas")
@@ -674,6 +682,7 @@ def test_ordinary_prose_is_left_alone(read, text):
     [
         ("text/plain", "the home/office ratio, and/or /tmpx"),
         ("text/html", "<a href='https://example.org/home/x'>0x1F</a><td>C: 3</td>"),
+        ("text/html", "<script>const word = 0x6d2b79f5; // no warning</script>"),
         ("image/png", "iVBO/tmp/warning"),
     ],
 )
@@ -683,6 +692,16 @@ def test_ordinary_output_is_left_alone(read, kind, text):
     if kind == "image/png":
         cell.outputs = []
     cell.outputs.append(new_output("display_data", {kind: text}))
+    assert [str(found) for _, found in violations(read(notebook))] == []
+
+
+def test_hidden_decoration_needs_no_alt_text(read):
+    notebook = good_page()
+    hidden = (
+        "<div aria-hidden='true'><p><svg><g/></svg></p><img></div><svg aria-hidden='true'></svg>"
+    )
+    html = f"{hidden}<svg aria-label='{ALT}'></svg><figcaption>"
+    by_id(notebook, "run").outputs.append(new_output("display_data", {"text/html": html}))
     assert [str(found) for _, found in violations(read(notebook))] == []
 
 
