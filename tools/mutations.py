@@ -32,6 +32,7 @@ class Fault:
 
 NUMPY, TORCH, KERAS = "tests/numpy", "tests/torch", "tests/keras"
 INTERCHANGE = "tests/interchange"
+IN_BROWSER = "tests/browser/test_cells_js.py"
 FAULTS = [
     # NumPy
     Fault(
@@ -296,6 +297,28 @@ FAULTS = [
         "if False:",
         INTERCHANGE,
     ),
+    # In the browser
+    Fault(
+        "the forget gate takes the input gate's sum",
+        "companion/explorers/cells.js",
+        "s.f = a.f.map(sigmoid);",
+        "s.f = a.i.map(sigmoid);",
+        IN_BROWSER,
+    ),
+    Fault(
+        "δc without the peephole of o",
+        "companion/explorers/cells.js",
+        "+ V[2][k] * a.o[k]);",
+        ");",
+        IN_BROWSER,
+    ),
+    Fault(
+        "z weights the old state",
+        "companion/explorers/cells.js",
+        "(1 - s.z[k]) * h + s.z[k] * s.n[k]",
+        "s.z[k] * h + (1 - s.z[k]) * s.n[k]",
+        IN_BROWSER,
+    ),
 ]
 
 
@@ -313,10 +336,11 @@ def caught_by(fault: Fault | None, tests: str) -> str | None:
     """Return the first test that fails with the fault planted, or None."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("companion", "tests"):
+        for name in ("companion", "tests", "tools"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, copy / name, ignore=ignored)
-        shutil.copy(ROOT / "pyproject.toml", copy)
+        for name in ("pyproject.toml", "_config.yml"):
+            shutil.copy(ROOT / name, copy)
         if fault:
             (copy / fault.file).write_text(planted(fault), encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
