@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import re
 import threading
 from functools import partial
 from pathlib import Path
@@ -97,3 +98,16 @@ def browser(chromium):
         opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         opened.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep a picture of the page of a test that failed, and say where it is."""
+    report = yield
+    arguments = getattr(item, "funcargs", {})
+    page = arguments.get("page") or getattr(arguments.get("visit"), "page", None)
+    if report.when == "call" and report.failed and page and not page.is_closed():
+        file = browsers.SCREENSHOTS / (re.sub(r"[^\w.-]+", "-", item.name).strip("-") + ".png")
+        page.screenshot(path=file, full_page="sideways" not in item.name)
+        report.sections.append(("screenshot", str(file)))
+    return report
