@@ -91,10 +91,11 @@ def sideways(page) -> list[str]:
           if (scrolls(p) || getComputedStyle(p).position === "fixed") return true;
         return false;
       };
-      // Text that runs out of an element makes it no wider.
+      // Text that runs out of an element makes it no wider. Fields scroll by themselves.
       const end = e => {
         const box = e.getBoundingClientRect();
-        return Math.round(Math.max(box.right, box.left + e.scrollWidth) + scrollX);
+        const own = e instanceof HTMLElement && !e.matches("input, textarea, select");
+        return Math.round(Math.max(box.right, own ? box.left + e.scrollWidth : 0) + scrollX);
       };
       // Beside the text lie bars that come in when they are called.
       const where = root.scrollWidth > width ? "body *" : "main article *";

@@ -108,6 +108,6 @@ def pytest_runtest_makereport(item, call):
     page = arguments.get("page") or getattr(arguments.get("visit"), "page", None)
     if report.when == "call" and report.failed and page and not page.is_closed():
         file = browsers.SCREENSHOTS / (re.sub(r"[^\w.-]+", "-", item.name).strip("-") + ".png")
-        page.screenshot(path=file, full_page="sideways" not in item.name)
+        page.screenshot(path=file, full_page=True)
         report.sections.append(("screenshot", str(file)))
     return report
