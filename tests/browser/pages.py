@@ -5,8 +5,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-# Not in the contents: Sphinx makes them.
-MADE = ("search", "genindex", "py-modindex")
+# Not in the contents: Sphinx makes them, and an extension the last.
+MADE = ("search", "genindex", "py-modindex", "404")
 
 
 def files(entry: object) -> list[str]:
