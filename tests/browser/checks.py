@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import axe_playwright_python
+import pytest
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 LOCAL = ("data:", "blob:", "about:")
@@ -59,6 +60,12 @@ class Watch:
     def _response(self, response):
         if response.status >= 400:
             self.failed.append(f"{response.url}: status {response.status}")
+
+
+def nothing(found: list[str]) -> None:
+    """Fail with all findings, a line each; an assertion's own message would be cut."""
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)
 
 
 def origin(address: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 
+from tests.browser import checks
 from tests.browser.pages import MADE, PAGES
 from tools import repository
 
@@ -66,7 +67,7 @@ def dead(file: Path, html: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_links_and_anchors_resolve(html, page):
     assert read(html / f"{page}.html").references
-    assert dead(html / f"{page}.html", html) == []
+    checks.nothing(dead(html / f"{page}.html", html))
 
 
 @pytest.mark.parametrize("page", PAGES)

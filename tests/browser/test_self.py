@@ -136,6 +136,12 @@ def test_the_page_is_as_before_when_axe_has_looked(show):
     assert after == 18 and len(page.content()) == len(before)
 
 
+def test_all_findings_are_shown():
+    checks.nothing([])
+    with pytest.raises(pytest.fail.Exception, match="one\ntwo"):
+        checks.nothing(["one", "two"])
+
+
 def test_dead_links_are_named(tmp_path):
     (tmp_path / "other.html").write_text("<p id='here'><a name=there></a></p>")
     links = ["other.html#here", "other.html#there", "#own", "/", "//x.org", "https://x.org/y.html"]
