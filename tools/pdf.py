@@ -167,14 +167,15 @@ def page_numbers(pdf):
     }
 
 
-def make(browser, built=BUILT, out=OUT):
-    """Compose the book and have the browser print it; return the PDF's path.
+def make(browser, built=BUILT, out=OUT, only=None):
+    """Compose the book, or `only` these pages, and have the browser print it; return the path.
 
     The two folders lie side by side: the document that is printed loads figures and styles from
     the built book.
     """
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     listed = contents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    listed = [(depth, name) for depth, name in listed if not depth or not only or name in only]
     names = {name for depth, name in listed if depth}
     address = web_address(config)
     pages = {name: Page(name, depth, names, address, built) for depth, name in listed if depth}

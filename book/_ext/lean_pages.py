@@ -8,6 +8,9 @@ from urllib.parse import unquote
 # What extensions add to every page, and no page uses: live code in the page, Graphviz.
 UNUSED = ("thebe", "graphviz")
 
+# Classes of code that have the colour of code anyway: names, punctuation, white space. A page with
+# much code is a third of its size without them.
+_PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
 _IMAGE = re.compile(r'<img\b[^>]*?\bsrc="(?P<source>[^"]+\.svg)"[^>]*?>')
 
 
@@ -20,6 +23,12 @@ def drop_unused(app, pagename, templatename, context, doctree):
 def _unused(asset):
     text = f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', {}).get('body', '')}"
     return any(word in text.lower() for word in UNUSED)
+
+
+def unwrap_plain_code(app, pagename, templatename, context, doctree):
+    """Leave out what Pygments wraps around words that get no colour from it."""
+    if "body" in context:
+        context["body"] = _PLAIN.sub(r"\1", context["body"])
 
 
 def size_images(app, pagename, templatename, context, doctree):
@@ -52,4 +61,5 @@ def _pixels(length):
 def setup(app):
     app.connect("html-page-context", drop_unused, priority=900)
     app.connect("html-page-context", size_images, priority=900)
+    app.connect("html-page-context", unwrap_plain_code, priority=900)  # after names became links
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

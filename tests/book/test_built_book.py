@@ -78,6 +78,19 @@ def test_figures_know_their_size(html, page):
         assert re.search(r'width="\d+" height="\d+"', image), image
 
 
+def test_what_is_left_out_of_code_had_no_colour_of_its_own(html):
+    css = (html / "_static" / "pygments.css").read_text(encoding="utf-8")
+    for theme in ("light", "dark"):
+        rules = dict(
+            re.findall(rf'^html\[data-theme="{theme}"\] (\S+ \S*) ?{{([^}}]*)}}', css, re.M)
+        )
+        [own] = re.findall(rf'^html\[data-theme="{theme}"\] \.highlight ?{{([^}}]*)}}', css, re.M)
+        colour = re.search(r"(?<!-)color: ([^;\s]+)", own)[1]
+        for name in ("n", "nn", "p", "w"):
+            assert rules[f".highlight .{name}"].strip() == f"color: {colour}"
+    assert not re.search(r'<span class="(?:n|nn|p|w)">', read(html, PAGES[0]))
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_load_no_script_that_they_do_not_use(html, page):
     head = read(html, page).split("</head>")[0]

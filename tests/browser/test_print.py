@@ -78,10 +78,15 @@ def test_page_on_paper(printed, name):
         assert seen["solutions"] >= 3
 
 
+# Of each kind a page. The whole book, which `make pdf` prints, takes many times as long.
+FEW = [name for name in PAGES if re.search("index$|parts/3|/3-1-|api/spec|notation", name)]
+CONTENTS = [(depth, name) for depth, name in LISTED[1:] if name in FEW]
+
+
 @pytest.fixture(scope="module")
 def book(browser, html):
-    """Return the PDF of the whole book."""
-    return PdfReader(pdf.make(browser, html, html.parent / "pdf"))
+    """Return the PDF of a few pages of the book."""
+    return PdfReader(pdf.make(browser, html, html.parent / "pdf", FEW))
 
 
 def plain(text):
@@ -98,9 +103,7 @@ def test_outline_is_the_table_of_contents(book):
 
     outline = list(flat(book.outline))
     at = 0
-    for depth, name in LISTED[1:]:
-        if depth == 0:
-            continue
+    for depth, name in CONTENTS:
         title = plain(title_of(name))
         found = [(d, t) for d, t, _ in outline[at:]].index((depth - 1, title))
         at += found + 1
@@ -113,13 +116,12 @@ def title_of(name):
 
 
 def test_page_numbers_of_the_contents_are_right(book):
-    contents = "".join(page.extract_text() for page in book.pages[1:4])
+    contents = book.pages[1].extract_text()
     numbers = pdf.page_numbers(book.stream)
-    for depth, name in LISTED[1:]:
-        if depth:
-            title, number = title_of(name), numbers[pdf.slug(name)]
-            assert plain(title) + str(number) in plain(contents)
-            assert plain(title) in plain(book.pages[number - 1].extract_text())
+    for _, name in CONTENTS:
+        title, number = title_of(name), numbers[pdf.slug(name)]
+        assert plain(title) + str(number) in plain(contents)
+        assert plain(title) in plain(book.pages[number - 1].extract_text())
 
 
 def test_every_link_within_the_book_has_a_target(book):
@@ -134,10 +136,10 @@ def test_every_link_within_the_book_has_a_target(book):
             elif "/A" in annotation and "/URI" in annotation["/A"]:
                 outer += 1
                 assert str(annotation["/A"]["/URI"]).startswith(("http", "mailto:"))
-    assert inner > len(PAGES) and outer > 0
+    assert inner > 2 * len(FEW) and outer > 0
 
 
 def test_solutions_are_in_it_and_buttons_are_not(book):
     text = plain("".join(page.extract_text() for page in book.pages))
-    assert text.count("Solution") >= 3 * len(NOTEBOOKS)
+    assert text.count("Solution") >= 3
     assert "Clicktoshow" not in text and "Showcodecellsource" not in text
