@@ -100,6 +100,26 @@ def browser(chromium):
         opened.close()
 
 
+@pytest.fixture
+def open_page(browser):
+    """Open a document in a window of its own; a script's error fails the test."""
+    contexts, errors = [], []
+
+    def open_page(html, width=1280, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)[:300]))
+        page.on("console", lambda message: errors.append(message.text[:300]))
+        page.set_content(html)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Keep a picture of the page of a test that failed, and say where it is."""

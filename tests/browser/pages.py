@@ -22,3 +22,12 @@ def files(entry: object) -> list[str]:
 LISTED = files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
 FRONT = LISTED[0]
 PAGES = (*LISTED, *MADE)
+
+
+def document(*figures, theme="light"):
+    """Return a small page that holds these figures and nothing else."""
+    return (
+        f'<!doctype html><html lang="en" data-theme="{theme}"><head><title>Test</title>'
+        '<meta name="viewport" content="width=device-width"></head>'
+        f"<body><main><h1>Test</h1>{''.join(figures)}</main></body></html>"
+    )

@@ -9,34 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from companion import explorers
 from companion.explorers.cell import LAYERS, PRESETS, forward
 from companion.spec import CELLS
-
-
-def document(*figures, theme="light"):
-    return (
-        f'<!doctype html><html lang="en" data-theme="{theme}"><head><title>Test</title>'
-        '<meta name="viewport" content="width=device-width"></head>'
-        f"<body><main><h1>Test</h1>{''.join(figures)}</main></body></html>"
-    )
-
-
-@pytest.fixture
-def open_page(browser):
-    """Open a document in a window of its own; a script's error fails the test."""
-    contexts, errors = [], []
-
-    def open_page(html, width=1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)[:300]))
-        page.on("console", lambda message: errors.append(message.text[:300]))
-        page.set_content(html)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
+from tests.browser.pages import document
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from companion import explorers
+from tests.browser.pages import document
 
 KINDS = ("RNN", "LSTM", "GRU")
 
@@ -28,34 +29,6 @@ SHOWN = """(figure) => ({
     pressed: [...figure.querySelectorAll("[aria-pressed=true]")].map((e) => e.textContent),
     seed: figure.querySelector("[data-name=seed]").textContent,
 })"""
-
-
-def document(*figures, theme="light"):
-    return (
-        f'<!doctype html><html lang="en" data-theme="{theme}"><head><title>Test</title>'
-        '<meta name="viewport" content="width=device-width"></head>'
-        f"<body><main><h1>Test</h1>{''.join(figures)}</main></body></html>"
-    )
-
-
-@pytest.fixture
-def open_page(browser):
-    """Open a document in a window of its own; a script's error fails the test."""
-    contexts, errors = [], []
-
-    def open_page(html, width=1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)[:300]))
-        page.on("console", lambda message: errors.append(message.text[:300]))
-        page.set_content(html)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
 
 
 def settle(page):
