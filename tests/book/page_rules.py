@@ -18,6 +18,7 @@ from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
+from companion.claims import CLAIMS, RECORD, records
 from tools.notebooks import MAX_SECONDS, RUN_TIME, run_time_paragraph
 
 MAX_BYTES = 1_000_000
@@ -25,6 +26,7 @@ MIN_ALT = 40
 MAX_SUMMARY_SENTENCES = 5
 MAX_QUESTION_SENTENCES = 2
 MIN_EXERCISES = 3
+EXERCISES = ("Recall", "Calculate", "Build")
 LAST_SECTIONS = ["Check", "Where it breaks", "Exercises", "Summary", "Sources"]
 OPENING = ["The question.", "You will need.", "Run time."]
 
@@ -554,6 +556,70 @@ def exercises(page):
         yield page.violation(
             place, "no solution runs code", "a code cell with an assert in at least one"
         )
+
+
+@rule
+def kinds_of_exercises(page):
+    """Exercises say what they ask: to recall, calculate or build; one asks for a prediction."""
+    titles = [(part.cell, part.text) for part in page.parts if part.name == "exercise-start"]
+    if len(titles) < MIN_EXERCISES:
+        return  # the rule above says so
+    place = next(part.cell for part in page.parts if part.section == "Exercises")
+    kinds = [title.split(":")[0] for _, title in titles]
+    unknown = [given for given, kind in zip(titles, kinds, strict=True) if kind not in EXERCISES]
+    expected = ", ".join(f"'{kind}: …'" for kind in EXERCISES)
+    for cell, title in unknown:
+        yield page.violation(cell, f"the exercise {title!r}", expected)
+    if not unknown and set(kinds) != set(EXERCISES):
+        yield page.violation(place, f"exercises of the kinds {kinds}", expected)
+    source = "\n".join(cell.source for cell in page.cells if cell.cell_type == "markdown")
+    statements = re.findall(r"(?s)\{exercise-start\}(.*?)\{exercise-end\}", source)
+    if not any("**Predict" in statement for statement in statements):
+        yield page.violation(place, "no exercise asks for a prediction", "**Predict** in one")
+
+
+@rule
+def claims(page):
+    """A page tries the claims that name it, and shows each verdict as it is recorded."""
+    tried = set()
+    for number, cell in page.code_cells():
+        for output in cell.outputs:
+            if RECORD not in output.get("data", {}):
+                continue
+            [record] = records({"cells": [{"outputs": [output]}]})
+            tried.add(record.claim)
+            if page.number not in CLAIMS[record.claim].pages:
+                yield page.violation(
+                    number, f"a verdict on {record.claim}", "this page in companion.claims.CLAIMS"
+                )
+            elif "".join(output["data"]["text/html"]) != record.html():
+                yield page.violation(
+                    number, f"another text of {record.claim}", "the present one: run it again"
+                )
+    for name, claim in CLAIMS.items():
+        if page.number in claim.pages and name not in tried:
+            yield page.violation(0, f"no verdict on {name}", "claims.verdict, as CLAIMS names it")
+
+
+@rule
+def next_page(page):
+    """The summary ends with the question that the next page answers, and leads there."""
+    listed = [file for file in contents(page.root) if file.startswith("notebooks/")]
+    here = page.path.relative_to(page.root).with_suffix("").as_posix()
+    following = listed[listed.index(here) + 1 :] if here in listed else []
+    parts = page.section("Summary")
+    if not following or not parts:
+        return
+    target = Path(page.root, f"{following[0]}.ipynb")
+    place = parts[0].cell
+    paragraph = re.search(r"(?m)^Next: (.+)$", page.cells[place - 1].source)
+    if not paragraph or "?" not in paragraph[1]:
+        yield page.violation(place, "no question leads on", "a paragraph 'Next: …?'")
+        return
+    links = re.findall(r"\]\(([^)#]+)\)", paragraph[1])
+    if not links or (page.path.parent / links[0]).resolve() != target.resolve():
+        led = links[0] if links else "nowhere"
+        yield page.violation(place, f"the first link after Next: leads to {led}", target.name)
 
 
 @rule

@@ -1,6 +1,7 @@
 """Each rule for pages fires: one small good page, spoilt in one way at a time."""
 
 import copy
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from companion.claims import RECORD, Verdict
 from tests.book import page_rules
 from tests.book.page_rules import RULES, Page
 
@@ -37,10 +39,11 @@ def glued(name, text):
 
 
 def exercise(letter):
+    kind = {"a": "Recall", "b": "Calculate", "c": "Build"}[letter]
     return markdown(
         f"exercise-{letter}",
-        f"```{{exercise-start}} Half of it\n:label: ex-3-1-{letter}\n```\n\n"
-        "Let $x = 0.37$ and the width be 12. What is half of $x$, in %?\n\n"
+        f"```{{exercise-start}} {kind}: Half of it\n:label: ex-3-1-{letter}\n```\n\n"
+        "**Predict.** Let $x = 0.37$ and the width be 12. What is half of $x$, in %?\n\n"
         "```{exercise-end}\n```",
     )
 
@@ -97,7 +100,8 @@ def good_page():
             markdown("close-c", "```{solution-end}\n```"),
             markdown(
                 "summary",
-                "## Summary\n\nOne. Two, e.g. this. Three.\n\n* Four.\n* Five.\n\nNext: six?",
+                "## Summary\n\nOne. Two, e.g. this. Three.\n\n* Four.\n* Five.\n\n"
+                "Next: six? [On](3-2-on.ipynb).",
             ),
             markdown("sources", "## Sources\n\n{cite:t}`gers2000,hochreiter1997`."),
         ],
@@ -123,6 +127,10 @@ def read(tmp_path):
     bibliography = tmp_path / "book" / "references.bib"
     bibliography.parent.mkdir()
     bibliography.write_text("@article{gers2000,\n}\n@article{hochreiter1997,\n}\n")
+    toc = "root: book/index\nchapters:\n"
+    for page in ("3-1-forward", "3-2-on"):
+        toc += f"  - file: notebooks/3-algorithms/{page}\n"
+    (tmp_path / "_toc.yml").write_text(toc)
 
     def store(notebook, name="3-1-forward", folder="3-algorithms"):
         path = tmp_path / "notebooks" / folder / f"{name}.ipynb"
@@ -275,6 +283,53 @@ def exercise_elsewhere(notebook):
     joined = "\n\n".join(cell.source for cell in pair)
     drop(notebook, *(cell.id for cell in pair))
     by_id(notebook, "limits").source += f"\n\n{joined}"
+
+
+replace("exercise-a", "} Recall: H", "} H", "kinds-of-exercises", 10, "'Half of", "no_kind")
+replace(
+    "exercise-b", "Calculate", "Recall", "kinds-of-exercises", 9, "'Recall', 'Recall'", "two_kinds"
+)
+
+
+@bad("kinds-of-exercises", 9, "prediction")
+def nothing_to_predict(notebook):
+    for letter in "abc":
+        cell = by_id(notebook, f"exercise-{letter}")
+        cell.source = cell.source.replace("**Predict.** ", "")
+
+
+replace("summary", "\n\nNext: six? [On](3-2-on.ipynb).", "", "next-page", 18, "leads on", "no_next")
+replace("summary", "six?", "six.", "next-page", 18, "leads on", "no_question_on")
+replace("summary", "3-2-on", "3-3-off", "next-page", 18, "3-3-off.ipynb", "other_next")
+replace("summary", "(3-2-on.ipynb)", "", "next-page", 18, "nowhere", "next_without_link")
+
+
+def verdict(name):
+    record = Verdict(name, "holds", "it does", "1 of 1", 5)
+    return new_output(
+        "display_data", {"text/html": record.html(), RECORD: dataclasses.asdict(record)}
+    )
+
+
+@bad("claims", 4, "a verdict on C2")
+def verdict_of_another_page(notebook):
+    by_id(notebook, "run").outputs.append(verdict("C2"))
+
+
+def as_page_of_c2(read, *outputs):
+    notebook = good_page()
+    by_id(notebook, "run").outputs.extend(outputs)
+    return read(notebook, name="2-1-cell-state", folder="2-concepts")
+
+
+def test_a_page_tries_the_claims_that_name_it(read):
+    assert not list(RULES["claims"](as_page_of_c2(read, verdict("C2"))))
+    [missing] = RULES["claims"](as_page_of_c2(read))
+    assert "no verdict on C2" in str(missing)
+    old = verdict("C2")
+    old["data"]["text/html"] = old["data"]["text/html"].replace("conveyor", "moving")
+    [changed] = RULES["claims"](as_page_of_c2(read, old))
+    assert "another text of C2" in str(changed)
 
 
 replace("summary", "* Five.", "* Five. Six.", "summary", 18, "6 sentences", "long_summary")

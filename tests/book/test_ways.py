@@ -10,12 +10,13 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from companion import spec
+from companion import claims, spec
 from companion.plots import SYMBOL_COLOURS
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+import claims_on_trial  # noqa: E402
 import code_links  # noqa: E402
 import glossary_links  # noqa: E402
 import run_times  # noqa: E402
@@ -314,6 +315,42 @@ def test_run_times_are_those_stored(soup):
 def test_pages_are_counted_not_spelled():
     pages = ["notebooks/10-x/10-1-a", "notebooks/9-x/9-10-b", "notebooks/9-x/9-2-c"]
     assert run_times.in_order(pages) == pages[::-1]
+
+
+# --- Claims on trial
+
+
+def test_every_claim_is_listed_with_its_verdicts_and_its_gaps(soup):
+    trials = {}
+    for page in PAGES:
+        number = ".".join(page.split("/")[-1].split("-")[:2])
+        notebook = json.loads((ROOT / f"{page}.ipynb").read_text(encoding="utf-8"))
+        for record in claims.records(notebook):
+            trials[record.claim, number] = page, record
+    assert trials, "no page has a verdict"
+    assert len(article(soup, "book/claims").select("dl.claims > dt")) == len(claims.CLAIMS)
+    for name, claim in claims.CLAIMS.items():
+        [term] = soup("book/claims").select(f"dt#claim-{name.lower()}")
+        assert " ".join(term.get_text().split()).startswith(f"{name} {claim.words}")
+        said = term.find_next_sibling("dd")
+        gaps = " ".join(p.get_text() for p in said.select("p.gap"))
+        links = {link.get_text(): link["href"] for link in said.select("a[href*='claim-']")}
+        for number in claim.pages:
+            assert (number in gaps) == ((name, number) not in trials)
+            if number not in gaps:
+                page, record = trials[name, number]
+                there = leads_to(soup, "book/claims", links.pop(f"page {number}"))
+                assert record.because in there.get_text() and claim.words in there.get_text()
+                assert record.sentence in said.get_text() and record.evidence in said.get_text()
+        assert not links
+
+
+def test_claims_are_counted():
+    verdicts = [("B1", "holds"), ("B1", "does not hold"), ("C2", "holds")]
+    assert "2 have been tried so far, in 3 trials: 2 “holds”, 1 “does not hold”." in (
+        claims_on_trial.count(verdicts)
+    )
+    assert "None of" in claims_on_trial.count([])
 
 
 # --- Openers, previous and next
