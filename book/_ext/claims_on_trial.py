@@ -64,8 +64,12 @@ class ClaimsOnTrial(SphinxDirective):
         missing = [page for page in claim.pages if name not in pages.get(page, ("", {}))[1]]
         body = [self._verdict(name, *pages[page]) for page in claim.pages if page not in missing]
         if missing:
-            listed = " and ".join(missing)
-            words = f"Not tried yet on page {listed}, which is to come."
+            planned = " and ".join(f"page {number}" for number in missing)
+            words = (
+                f"Still to be tried: {planned}."
+                if body
+                else f"No page tries it yet; planned: {planned}."
+            )
             body.append(nodes.paragraph("", words, classes=["gap"]))
         return nodes.definition_list_item("", term, nodes.definition("", *body))
 
