@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import starmap
 
 from companion.plots import THEMES, colour, themed
-from companion.spec import CELLS, GRU, RNN, CellSpec, check_choice
+from companion.spec import CELLS, GRU, RNN, CellSpec, check_choice, check_size
 
 #: Gate -> the name of its colour. A gate of the GRU has that of the LSTM's whose work it does: n is
 #: the candidate, z lets it in as the input gate does, and 1 - z keeps the old state as the forget
@@ -29,6 +29,35 @@ _WORDS = {
     "last cell state, and the output gate the new one.",
     "GRU": _GRU_WORDS + "which the reset gate scales first.",
     "GRU (reset after)": _GRU_WORDS + "whose recurrent product the reset gate scales.",
+}
+
+# What a sentence calls one and several of a cell, and what its box says in a line or two.
+_NOUNS = {
+    "RNN": ("A plain RNN", "plain RNNs", ["RNN"]),
+    "RNN (ReLU)": ("A plain RNN with ReLU", "plain RNNs with ReLU", ["RNN"]),
+    "LSTM": ("An LSTM", "LSTMs", ["LSTM"]),
+    "PeepholeLSTM": ("A peephole LSTM", "peephole LSTMs", ["peephole", "LSTM"]),
+    "GRU": ("A GRU", "GRUs", ["GRU"]),
+    "GRU (reset after)": (
+        "A GRU with reset after",
+        "GRUs with reset after",
+        ["GRU", "reset after"],
+    ),
+}
+_NUMBERS = ("no", "one", "two", "three", "four")
+_STATES = {"h": "hidden state", "c": "cell state"}
+_ARRANGED = {
+    "unrolled": "{one} unrolled over {steps} steps: the same cell, with the same weights, "
+    "{weights}, once for each step. It reads one input a step, hands its {states} on to the next "
+    "step, and gives out its hidden state as the step's output.",
+    "bidirectional": "Two {several} read the same {steps} inputs, each with its own weights, "
+    "{weights}: one forwards, from the first step to the last, one backwards, from the last to the "
+    "first. Each hands its {states} on in its own direction. At every step the hidden states of "
+    "both, side by side, are the output.",
+    "deep": "{layers} layers of {several} over {steps} steps, each layer with its own weights, "
+    "{weights}. The first layer reads the inputs, every other the hidden states of the layer below "
+    "it, step by step; those of the last layer are the outputs. Each layer hands its {states} on "
+    "to its own next step.",
 }
 
 
@@ -71,6 +100,7 @@ def cell(spec: CellSpec, values: Mapping[str, float] | None = None, *, inline: b
     """
     check_choice("spec.name", spec.name, list(CELLS))
     pen = _Pen(values, inline, bool(spec.peepholes))
+    pen.frame(52, 24, 376, 240)
     if spec.gates == RNN.gates:
         _rnn(pen, spec)
     elif spec.gates == GRU.gates:
@@ -80,14 +110,192 @@ def cell(spec: CellSpec, values: Mapping[str, float] | None = None, *, inline: b
     return pen.svg(describe(spec))
 
 
-def describe(spec: CellSpec) -> str:
-    """Say in full sentences what the drawing of a cell shows."""
-    words = _WORDS.get(spec.name, _WORDS["RNN"])
-    return words.format(activation={"tanh": "tanh", "relu": "ReLU"}[spec.activation])
+def unrolled(spec: CellSpec, steps: int = 3) -> str:
+    """Draw a cell once for every step of a sequence: what it reads, hands on and gives out.
+
+    Every box is the cell of :func:`cell`, made small: its gates in their colours, and the state
+    that runs through it. Boxes within one frame share their weights.
+
+    Parameters
+    ----------
+    spec
+        The cell, from :data:`companion.spec.CELLS`.
+    steps
+        Length of the sequence, from 2 to 4.
+
+    Returns
+    -------
+    str
+        An SVG, 480 px wide; hand it to :func:`companion.plots.show`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cell, or more or fewer steps.
+    """
+    words = describe(spec, "unrolled", steps=steps)
+    pen, row = _Pen(peepholes=bool(spec.peepholes)), _Row(spec, steps, top=48)
+    row.draw(pen)
+    for state, y in row.states.items():
+        pen.symbol(state, 26, y - 12, "0")
+        for step, (start, end) in enumerate(row.gaps[1:], 1):
+            # The last goes on into the margin; its name stands where those of the others do.
+            middle = start + row.gap // 2 if step == steps else (start + end) // 2
+            pen.symbol(state, middle - 3, y - 12, step)
+    for step, x in enumerate(row.centres, 1):
+        pen.line("h", (x, row.top), (x, 22))
+        pen.symbol("h", x, 14, step)
+        pen.line("ink", (x, row.bottom + 30), (x, row.bottom))
+        pen.symbol("x", x, row.bottom + 44, step)
+    pen.legend(row.bottom + 74, "the same ", spec, " at every step")
+    return pen.svg(words, row.bottom + 84)
 
 
-# The same places in every drawing: the state that runs through, the products below it, the gates,
-# and the line that carries the last hidden state to them.
+def bidirectional(spec: CellSpec, steps: int = 4) -> str:
+    """Draw a cell that reads a sequence forwards beside one that reads it backwards.
+
+    At every step their hidden states stand side by side: that is the output.
+
+    Parameters
+    ----------
+    spec
+        The cell of both directions, from :data:`companion.spec.CELLS`.
+    steps
+        Length of the sequence, from 2 to 4.
+
+    Returns
+    -------
+    str
+        An SVG, 480 px wide; hand it to :func:`companion.plots.show`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cell, or more or fewer steps.
+    """
+    words = describe(spec, "bidirectional", steps=steps)
+    pen = _Pen(peepholes=bool(spec.peepholes))
+    back = _Row(spec, steps, top=90, backwards=True)
+    ahead = _Row(spec, steps, top=back.bottom + 52)
+    half, beside = 15, ahead.gap // 2
+    # What passes a row goes through the gaps between its cells, and the states hop over it.
+    ahead.draw(pen, over=[b + beside for _, b in ahead.boxes])
+    back.draw(pen, over=[a - beside for a, _ in back.boxes])
+    pen.name(back, "read", "backwards")
+    pen.name(ahead, "read", "forwards")
+    for step, (x, (a, b)) in enumerate(zip(ahead.centres, ahead.boxes, strict=True), 1):
+        left, right, fork = x - half, x + half, ahead.bottom + 16
+        up, down = back.bottom + 16, back.bottom + 34
+        pen.line("ink", (x, ahead.bottom + 36), (x, ahead.bottom))
+        pen.line(
+            "ink", (x, fork), (b + beside, fork), (b + beside, down), (right, down),
+            (right, back.bottom),
+        )  # fmt: skip
+        pen.line(
+            "h", (left, ahead.top), (left, up), (a - beside, up), (a - beside, 74), (left, 74),
+            (left, 54),
+        )  # fmt: skip
+        pen.line("h", (right, back.top), (right, 54))
+        pen.line("h", (x, 24), (x, 4))
+        pen.half(left, "→", step)
+        pen.half(right, "←", step)
+        pen.symbol("x", x, ahead.bottom + 50, step)
+    pen.legend(ahead.bottom + 80, "each direction has its own ", spec, ", the same at every step")
+    return pen.svg(words, ahead.bottom + 90)
+
+
+def deep(spec: CellSpec, layers: int = 3, steps: int = 3) -> str:
+    """Draw layers of a cell on top of each other: each reads the outputs of the one below.
+
+    Parameters
+    ----------
+    spec
+        The cell of all layers, from :data:`companion.spec.CELLS`.
+    layers
+        How many, from 2 to 4.
+    steps
+        Length of the sequence, from 2 to 4.
+
+    Returns
+    -------
+    str
+        An SVG, 480 px wide; hand it to :func:`companion.plots.show`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cell, or more or fewer layers or steps.
+    """
+    words = describe(spec, "deep", steps=steps, layers=layers)
+    pen = _Pen(peepholes=bool(spec.peepholes))
+    top, between = 48, 40
+    for layer in range(layers, 0, -1):
+        row = _Row(spec, steps, top)
+        row.draw(pen)
+        pen.name(row, "layer", str(layer))
+        for x in row.centres:
+            pen.line("h", (x, row.top), (x, row.top - (26 if layer == layers else between)))
+        top = row.bottom + between
+    for step, x in enumerate(row.centres, 1):
+        pen.symbol("h", x, 14, step)
+        pen.line("ink", (x, row.bottom + 30), (x, row.bottom))
+        pen.symbol("x", x, row.bottom + 44, step)
+    pen.legend(row.bottom + 74, "each layer has its own ", spec, ", the same at every step")
+    return pen.svg(words, row.bottom + 84)
+
+
+def describe(spec: CellSpec, drawing: str = "cell", *, steps: int = 3, layers: int = 3) -> str:
+    """Say in full sentences what a drawing shows: its alternative text.
+
+    Parameters
+    ----------
+    spec
+        The cell, from :data:`companion.spec.CELLS`.
+    drawing
+        ``"cell"``, ``"unrolled"``, ``"bidirectional"`` or ``"deep"``: the function that draws it.
+    steps, layers
+        As that function has them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cell or drawing, or more or fewer layers or steps than can be drawn.
+    """
+    check_choice("spec.name", spec.name, list(CELLS))
+    check_choice("drawing", drawing, ["cell", *_ARRANGED])
+    if drawing == "cell":
+        words = _WORDS.get(spec.name, _WORDS["RNN"])
+        return words.format(activation={"tanh": "tanh", "relu": "ReLU"}[spec.activation])
+    _check_few("steps", steps)
+    _check_few("layers", layers)
+    one, several, _ = _NOUNS[spec.name]
+    return _ARRANGED[drawing].format(
+        one=one,
+        several=several,
+        steps=_NUMBERS[steps],
+        layers=_NUMBERS[layers].capitalize(),
+        weights=_listed(spec.shapes(1, 1)),
+        states=" and its ".join(_STATES[state] for state in spec.states),
+    )
+
+
+def _check_few(argument, got):
+    """Refuse more than a phone can show, and what needs no drawing of its own."""
+    if not 2 <= check_size(argument, got) < len(_NUMBERS):
+        raise ValueError(f"{argument} is {got}, expected from 2 to {len(_NUMBERS) - 1}")
+
+
+def _listed(names):
+    """Return names as a sentence has them: "W, U and b"."""
+    *names, last = names
+    return f"{', '.join(names)} and {last}"
+
+
+# Where rows of cells begin and end; beside them stand what comes in, goes out, and a row's name.
+_ROW = 60, 444
+
+# The same places in every drawing of a cell: the state that runs through, the products below it,
+# the gates, and the line that carries the last hidden state to them.
 _BELT, _MIX, _GATES, _BUS = 62, 128, 190, 246
 _LEFT, _RIGHT = 26, 456  # where the states' names stand, outside the frame
 
@@ -189,24 +397,75 @@ def _gru(pen, spec):
     pen.symbol("n", n + 16, 146)
 
 
+class _Row:
+    """A row of one cell's small boxes, one a step, and the states handed from each to the next."""
+
+    def __init__(self, spec, steps, top, backwards=False):
+        self.spec, self.top, self.backwards = spec, top, backwards
+        self.lines = _NOUNS[spec.name][2]
+        self.bottom = top + 58 + 14 * len(self.lines)
+        pitch = (_ROW[1] - _ROW[0]) // steps
+        wide = min(pitch - 34, 84)
+        self.gap = pitch - wide
+        self.centres = [_ROW[0] + pitch // 2 + pitch * step for step in range(steps)]
+        self.boxes = [(x - wide // 2, x + wide // 2) for x in self.centres]
+        # From the margin into the first box, between two, and out of the last.
+        ends = [4, *(x for box in self.boxes for x in box), 476]
+        self.gaps = list(zip(ends[::2], ends[1::2], strict=True))
+        # As in the cell's own drawing, one state may run through the top; another stays below.
+        self.through = "c" if "c" in spec.states else "h" if spec.gates == GRU.gates else ""
+        self.states = {
+            state: top + (15 if state == self.through else 56) for state in spec.states[::-1]
+        }
+
+    def draw(self, pen, over=()):
+        """Draw the row; where a state meets one of the places ``over``, it hops."""
+        left, right = _ROW[0] - 4, _ROW[1] + 8
+        pen.shared(left, self.top - 10, right - left, self.bottom - self.top + 20)
+        for start, end in self.boxes:
+            pen.frame(start, self.top, end - start, self.bottom - self.top, 8)
+            self._gates(pen, start, end)
+            for line, text in enumerate(self.lines):
+                pen._sign((start + end) // 2, self.top + 65 + 14 * line, text, 14 - 2 * bool(line))
+        for state, y in self.states.items():
+            for start, end in self.gaps:
+                hop = next((x for x in over if start < x < end), 0)
+                way = ((end, y), (start, y)) if self.backwards else ((start, y), (end, y))
+                pen.line(state, *way, over=hop)
+            if state == self.through:
+                for start, end in self.boxes:
+                    pen.line(state, (start, y), (end, y), arrow=False)
+
+    def _gates(self, pen, start, end):
+        drawn = {"h": {"tanh": "tanh", "relu": "ReLU"}[self.spec.activation]}
+        order = [name for name in "hzrfigno" if name in self.spec.gates]
+        pitch = min((end - start - 4) // len(order), 22)
+        y, size = self.top + 37, (40 if order == ["h"] else pitch - 2, 18)
+        for k, name in enumerate(order):
+            x = (start + end) // 2 + pitch * (2 * k - len(order) + 1) // 2
+            pen.gate(name, x, y, drawn.get(name, name), size)
+            if name in self.spec.peepholes:
+                pen.line("c", (x, self.states["c"]), (x, y - size[1] // 2), peephole=True)
+
+
 class _Pen:
     """Collects what is drawn: wires first, then what lies on them."""
 
-    def __init__(self, values, inline, peepholes):
+    def __init__(self, values=None, inline=False, peepholes=False):
         self.values, self.inline, self.peepholes = values, inline, peepholes
         self.wires = {}
-        self.shapes, self.signs, self.symbols, self.slots = [], [], [], []
+        self.grounds, self.shapes, self.signs, self.symbols, self.slots = [], [], [], [], []
 
-    def svg(self, words):
-        size = "" if self.inline else 'xmlns="http://www.w3.org/2000/svg" width="480" height="300" '
+    def svg(self, words, height=300):
+        size = f'xmlns="http://www.w3.org/2000/svg" width="480" height="{height}" '
         ink, muted, paper = map(self._paint, ("ink", "muted", "paper"))
         wires = "".join(starmap(self._wire, self.wires.items()))
         drawing = (
-            f'<svg {size}viewBox="0 0 480 300" role="img" aria-label="{words}" '
+            f'<svg {"" if self.inline else size}viewBox="0 0 480 {height}" role="img" '
+            f'aria-label="{words}" '
             f'font-family="STIX Two Text, Georgia, Times New Roman, serif" font-size="17" '
             f'text-anchor="middle" stroke-linejoin="round">'
-            f'<rect x="52" y="24" width="376" height="240" rx="14" fill="none" '
-            f'stroke="{muted}" stroke-dasharray="5 4"/>'
+            f"{''.join(self.grounds)}"
             f'<g fill="none" stroke-width="2.2">{wires}</g>'
             f'<g fill="{paper}" stroke="{muted}" stroke-width="1.5">{"".join(self.shapes)}</g>'
             f'<g fill="{ink}">{"".join(self.signs)}'
@@ -214,6 +473,20 @@ class _Pen:
             f'<g font-size="15">{"".join(self.slots)}</g></g></svg>'
         )
         return drawing if self.inline else themed(drawing)
+
+    def frame(self, x, y, width, height, radius=14):
+        """Draw the outline of a cell."""
+        self.grounds.append(
+            f'<rect x="{x:g}" y="{y}" width="{width:g}" height="{height}" rx="{radius}" '
+            f'fill="none" stroke="{self._paint("muted")}" stroke-dasharray="5 4"/>'
+        )
+
+    def shared(self, x, y, width, height):
+        """Draw the frame that holds all cells with the same weights."""
+        self.grounds.append(
+            f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="12" '
+            f'fill="none" stroke="{self._paint("faint")}" stroke-width="2"/>'
+        )
 
     def line(self, name, *points, arrow=True, wire="", peephole=False, over=0):
         """Draw a wire in a symbol's colour, with a head at the last point.
@@ -242,16 +515,19 @@ class _Pen:
             group += f'<path fill="{paint}" d="{"".join(heads)}"/>'
         return group + "</g>"
 
-    def gate(self, name, x, y, activation):
-        paint = self._paint(GATE_COLOURS[name])
+    def gate(self, name, x, y, text, size=(56, 38)):
+        paint, (wide, high) = self._paint(GATE_COLOURS[name]), size
         self.shapes.append(
-            f'<rect x="{x - 28}" y="{y - 19}" width="56" height="38" rx="6" '
+            f'<rect x="{x - wide / 2:g}" y="{y - high / 2:g}" width="{wide}" height="{high}" '
+            f'rx="{min(6, high // 4)}" '
             f'stroke="{paint}" stroke-width="2.2" fill="{paint}" fill-opacity=".14"/>'
         )
-        if self.values is None:
-            self._sign(x, y + 6, activation)
+        if high < 38:
+            self._sign(x, y + 4, text, 12)
+        elif self.values is None:
+            self._sign(x, y + 6, text)
         else:
-            self._sign(x, y - 4, activation, 13)
+            self._sign(x, y - 4, text, 13)
             self._slot(name, x, y + 13)
 
     def operation(self, x, y, sign):
@@ -270,6 +546,34 @@ class _Pen:
     def input(self, x):
         self.symbol("x", x + 18, 290)
         self._slot("x", x + 32, 290, ' text-anchor="start"')
+
+    def half(self, x, direction, step):
+        """Draw the hidden state of one direction, as one half of what the step gives out."""
+        paint = self._paint("h")
+        self.shapes.append(
+            f'<rect x="{x - 15}" y="24" width="30" height="30" stroke="{paint}" '
+            f'stroke-width="2.2"/>'
+        )
+        self.symbol("h", x, 46, step)
+        tip = 4 if direction == "→" else -4
+        self.symbols.append(
+            f'<path fill="none" stroke="{paint}" stroke-width="1.3" '
+            f'd="M{x - 3 - tip} 31h{2 * tip}m{-tip // 2} -2.5l{tip // 2} 2.5l{-tip // 2} 2.5"/>'
+        )
+
+    def name(self, row, *lines):
+        """Say in the margin what a row is."""
+        for k, text in enumerate(lines):
+            self._sign(26, row.top + 34 + 13 * k, text, 12)
+
+    def legend(self, y, before, spec, after):
+        """Say below the drawing where the cell's weights are the same."""
+        names = []
+        for name in spec.shapes(1, 1):
+            letter, _, index = name.partition("_")
+            below = f'<tspan font-size="11" dy="3">{index}</tspan><tspan dy="-3">&#8203;</tspan>'
+            names.append(f'<tspan font-style="italic">{letter}{below if index else ""}</tspan>')
+        self._sign(240, y, before + ", ".join(names) + after, 15)
 
     def symbol(self, letter, x, y, index="t"):
         name = GATE_COLOURS.get(letter, letter if letter in THEMES["light"] else "ink")
@@ -304,6 +608,8 @@ def _path(points, over):
             path += f"V{next_y}"
         elif x < over < next_x:
             path += f"H{over - 6}a6 6 0 0 1 12 0H{next_x}"
+        elif next_x < over < x:
+            path += f"H{over + 6}a6 6 0 0 0 -12 0H{next_x}"
         else:
             path += f"H{next_x}"
         x = next_x

@@ -248,3 +248,122 @@ def test_a_diagram_says_what_it_shows():
 def test_an_unknown_cell_is_not_drawn():
     with pytest.raises(ValueError, match="spec.name is 'SRU', expected one of 'RNN'"):
         diagrams.cell(spec.CellSpec("SRU", gates=("f", "r"), states=("h", "c")))
+
+
+ARRANGED = {
+    "unrolled": (diagrams.unrolled, [{"steps": n} for n in (2, 3, 4)]),
+    "bidirectional": (diagrams.bidirectional, [{"steps": n} for n in (2, 3, 4)]),
+    "deep": (diagrams.deep, [{"layers": 2, "steps": 4}, {"layers": 3}, {"layers": 4, "steps": 2}]),
+}
+arranged = pytest.mark.parametrize(
+    ("name", "draw", "sizes"),
+    [(name, draw, sizes) for name, (draw, all_) in ARRANGED.items() for sizes in all_],
+    ids=lambda value: None if callable(value) else str(value),
+)
+cells = pytest.mark.parametrize("cell", CELLS.values(), ids=list(CELLS))
+
+
+def paths(drawing, colour):
+    """The data of all wires in a colour, and of their heads."""
+    paint = f"var(--{colour}, {plots.colour(colour)})"
+    found = {"stroke": "", "fill": ""}
+    for element in ET.fromstring(drawing).iter(f"{SVG}path"):
+        for kind in found:
+            if element.get(kind) == paint and element.get("stroke-width") is None:
+                found[kind] += element.get("d")
+    return found["stroke"], found["fill"]
+
+
+@cells
+@arranged
+def test_cells_in_a_row_read_and_give_out_once_a_step(cell, name, draw, sizes):
+    drawing = draw(cell, **sizes)
+    steps, layers = sizes.get("steps", 3), sizes.get("layers", 1)
+    written = texts(drawing)
+    assert {text for text in written if re.fullmatch(r"x\d", text)} == {
+        f"x{step}" for step in range(1, steps + 1)
+    }
+    first = 0 if name == "unrolled" else 1
+    assert {text for text in written if re.fullmatch(r"h\d", text)} == {
+        f"h{step}" for step in range(first, steps + 1)
+    }
+    assert written["h1"] == f"var(--h, {plots.colour('h')})"
+    # A box for each step of each row, with every gate in its colour.
+    rows = 2 if name == "bidirectional" else layers
+    boxes = [r for r in ET.fromstring(drawing).iter(f"{SVG}rect") if r.get("fill-opacity")]
+    assert len(boxes) == rows * steps * len(cell.gates)
+    assert {box.get("fill") for box in boxes} == {
+        f"var(--{symbol}, {plots.colour(symbol)})"
+        for symbol in (diagrams.GATE_COLOURS[gate] for gate in cell.gates)
+    }
+    # Frames of what shares its weights.
+    frames = [r for r in ET.fromstring(drawing).iter(f"{SVG}rect") if r.get("rx") == "12"]
+    assert len(frames) == rows
+    weights = ", ".join(cell.shapes(1, 1)).replace("_", "")
+    assert any(weights in text.replace("\u200b", "") for text in written)
+    # Into the first, between two, out of the last: one wire for each state in each row.
+    _, heads = paths(drawing, "c")
+    through = rows * (steps + 1) + rows * steps * len(cell.peepholes)
+    assert heads.count("z") == ("c" in cell.states) * through
+    _, heads = paths(drawing, "h")
+    across = rows * (steps + 1)
+    up = {"unrolled": steps, "bidirectional": 3 * steps, "deep": layers * steps}[name]
+    assert heads.count("z") == across + up
+
+
+@arranged
+def test_each_cell_has_its_own_drawing_and_words(name, draw, sizes):
+    labels, drawings = set(), set()
+    for cell in CELLS.values():
+        drawing = draw(cell, **sizes)
+        label = ET.fromstring(drawing).get("aria-label")
+        assert label == diagrams.describe(cell, name, **sizes)
+        assert label.endswith(".") and "{" not in label
+        assert ("its cell state" in label) == ("c" in cell.states)
+        labels.add(label)
+        drawings.add(drawing.replace(label, ""))
+    assert len(labels) == len(drawings) == len(CELLS)
+
+
+@cells
+@arranged
+def test_rows_of_cells_are_light_and_follow_the_theme(cell, name, draw, sizes):
+    drawing = draw(cell, **sizes)
+    assert len(drawing.encode()) < 30_000
+    body = drawing.split("</style>", 1)[1]
+    painted = re.findall(r'(?:fill|stroke)="([^"]+)"', body)
+    assert painted
+    assert [p for p in painted if p != "none" and not p.startswith("var(--")] == []
+
+
+def test_the_backward_direction_is_handed_on_from_right_to_left():
+    _, heads = paths(diagrams.bidirectional(spec.RNN, 3), "h")
+    assert heads.count("l-8 -4v8z") == heads.count("l8 -4v8z") == 4
+    _, heads = paths(diagrams.unrolled(spec.RNN, 3), "h")
+    assert (heads.count("l-8 -4v8z"), heads.count("l8 -4v8z")) == (4, 0)
+
+
+def test_states_hop_over_what_passes_between_the_cells():
+    wires, _ = paths(diagrams.bidirectional(spec.LSTM, 4), "c")
+    assert len(re.findall("a6 6 0 0 1 12 0", wires)) == 4  # the inputs pass the lower row
+    assert len(re.findall("a6 6 0 0 0 -12 0", wires)) == 4  # its outputs the upper
+    assert "a6" not in "".join(paths(diagrams.deep(spec.LSTM), "c"))
+
+
+@pytest.mark.parametrize("draw", [draw for draw, _ in ARRANGED.values()])
+def test_what_no_row_can_have_is_refused(draw):
+    with pytest.raises(ValueError, match="spec.name is 'SRU', expected one of 'RNN'"):
+        draw(spec.CellSpec("SRU", gates=("f", "r"), states=("h", "c")))
+    for steps in (1, 5):
+        with pytest.raises(ValueError, match=f"steps is {steps}, expected from 2 to 4"):
+            draw(spec.LSTM, steps=steps)
+    for steps in (0, 2.0, True, "3"):
+        with pytest.raises(ValueError, match="steps is .*, expected a whole number"):
+            draw(spec.LSTM, steps=steps)
+
+
+def test_layers_and_drawings_that_there_are_not():
+    with pytest.raises(ValueError, match="layers is 5, expected from 2 to 4"):
+        diagrams.deep(spec.LSTM, layers=5)
+    with pytest.raises(ValueError, match="drawing is 'tree', expected one of 'cell', 'unrolled'"):
+        diagrams.describe(spec.LSTM, "tree")
