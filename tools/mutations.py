@@ -164,6 +164,57 @@ FAULTS = [
         "return np.ones_like(y)",
         NUMPY,
     ),
+    Fault(
+        "a mean over all steps, whatever the weights",
+        "companion/numpy/losses.py",
+        "share = w / w.sum()",
+        "share = w / w.size",
+        NUMPY,
+    ),
+    Fault(
+        "the padding's NaN let in",
+        "companion/numpy/losses.py",
+        "a, y = np.where(w, a, 0), np.where(w, _numbers",
+        "a, y = a, np.where(w, _numbers",
+        NUMPY,
+    ),
+    Fault(
+        "softmax without its shift",
+        "companion/numpy/losses.py",
+        "a = a - a.max(axis=-1, keepdims=True)",
+        "a = a - 0",
+        NUMPY,
+    ),
+    Fault(
+        "Nesterov's step with the old momentum",
+        "companion/numpy/optimizers.py",
+        "m[...] = μ * m + δ  # (4.6.2)\n        if self.nesterov:\n"
+        "            w -= η * (δ + μ * m)",
+        "old, m[...] = m.copy(), μ * m + δ\n        if self.nesterov:\n"
+        "            w -= η * (δ + μ * old)",
+        NUMPY,
+    ),
+    Fault(
+        "ε inside and beside the root exchanged",
+        "companion/numpy/optimizers.py",
+        "w -= η * δ / np.sqrt(v + ε)",
+        "w -= η * δ / (np.sqrt(v) + ε)",
+        NUMPY,
+    ),
+    Fault(
+        "Adam's squares without their correction",
+        "companion/numpy/optimizers.py",
+        "v_hat = v / (1 - β_2**n)",
+        "v_hat = v",
+        NUMPY,
+    ),
+    Fault(
+        "weight decay through Adam's division",
+        "companion/numpy/optimizers.py",
+        "w -= self.learning_rate * self.weight_decay * w",
+        "δ = δ + self.weight_decay * w",
+        NUMPY,
+    ),
     # PyTorch
     Fault(
         "o's peephole reads the old cell",

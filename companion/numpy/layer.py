@@ -83,7 +83,7 @@ class Layer:
         n_steps, batch, _ = x.shape
         state = self._zero_state(batch) if state is None else self._state("state", state, batch)
         if lengths is not None:
-            lengths = _lengths(lengths, n_steps, batch)
+            lengths = checked_lengths(lengths, n_steps, batch)
             # Whatever the padding holds, NaN included, must not reach a gradient.
             x = np.where(valid_steps(lengths, n_steps), x, 0)
         return self._forward(x, state, lengths)
@@ -275,7 +275,8 @@ def _array_of(argument, value):
         ) from None
 
 
-def _lengths(lengths, n_steps, batch):
+def checked_lengths(lengths, n_steps, batch):
+    """Return lengths as an array of its own, if they are whole numbers from 0 to T, (B,)."""
     lengths = _array_of("lengths", lengths).copy()  # the backward pass needs them as they were
     if not np.issubdtype(lengths.dtype, np.integer):
         raise TypeError(f"lengths has dtype {lengths.dtype}, expected whole numbers")
