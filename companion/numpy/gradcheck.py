@@ -91,5 +91,5 @@ def _central_differences(loss, array, step):
             below = loss()
         finally:
             array[index] = kept
-        result[index] = (above - below) / (2 * step)
+        result[index] = (above - below) / (2 * step)  # (4.3.13)
     return result
