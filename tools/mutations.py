@@ -188,7 +188,7 @@ FAULTS = [
     Fault(
         "Nesterov's step with the old momentum",
         "companion/numpy/optimizers.py",
-        "m[...] = μ * m + δ  # (4.6.2)\n        if self.nesterov:\n"
+        "m[...] = μ * m + δ  # (4.6.3)\n        if self.nesterov:\n"
         "            w -= η * (δ + μ * m)",
         "old, m[...] = m.copy(), μ * m + δ\n        if self.nesterov:\n"
         "            w -= η * (δ + μ * old)",

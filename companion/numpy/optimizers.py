@@ -115,11 +115,11 @@ class SGD(Optimizer):
 
     def _update(self, w, δ, m):
         η, μ = self.learning_rate, self.momentum
-        m[...] = μ * m + δ  # (4.6.2)
+        m[...] = μ * m + δ  # (4.6.3)
         if self.nesterov:
-            w -= η * (δ + μ * m)  # (4.6.4)
+            w -= η * (δ + μ * m)  # (4.6.5)
         else:
-            w -= η * m  # (4.6.3); (4.6.1) if μ is 0
+            w -= η * m  # (4.6.4); (4.6.1) if μ is 0
 
 
 class RMSProp(Optimizer):
@@ -154,11 +154,11 @@ class RMSProp(Optimizer):
 
     def _update(self, w, δ, v):
         η, β_2, ε = self.learning_rate, self.beta_2, self.epsilon
-        v[...] = β_2 * v + (1 - β_2) * δ**2  # (4.6.5)
+        v[...] = β_2 * v + (1 - β_2) * δ**2  # (4.6.6)
         if self.epsilon_like == "torch":
-            w -= η * δ / (np.sqrt(v) + ε)  # (4.6.6)
+            w -= η * δ / (np.sqrt(v) + ε)  # (4.6.7)
         else:
-            w -= η * δ / np.sqrt(v + ε)  # (4.6.7)
+            w -= η * δ / np.sqrt(v + ε)  # (4.6.13)
 
 
 class Adam(Optimizer):
@@ -211,11 +211,11 @@ class Adam(Optimizer):
         n, η, ε = self.n_updates, self.learning_rate, self.epsilon
         β_1, β_2 = self.beta_1, self.beta_2
         m[...] = β_1 * m + (1 - β_1) * δ  # (4.6.8)
-        v[...] = β_2 * v + (1 - β_2) * δ**2  # (4.6.5)
+        v[...] = β_2 * v + (1 - β_2) * δ**2  # (4.6.6)
         m_hat = m / (1 - β_1**n)  # (4.6.9)
         v_hat = v / (1 - β_2**n)  # (4.6.10)
         if self.epsilon_like == "keras":
-            ε = ε / np.sqrt(1 - β_2**n)  # (4.6.12)
+            ε = ε / np.sqrt(1 - β_2**n)  # (4.6.14)
         w -= η * m_hat / (np.sqrt(v_hat) + ε)  # (4.6.11)
 
 
@@ -249,7 +249,7 @@ class AdamW(Adam):
         self.weight_decay = _number("weight_decay", weight_decay, at_least=0)
 
     def _update(self, w, δ, m, v):
-        w -= self.learning_rate * self.weight_decay * w  # (4.6.13)
+        w -= self.learning_rate * self.weight_decay * w  # (4.6.12)
         super()._update(w, δ, m, v)
 
 
