@@ -18,7 +18,10 @@ SYMBOLS = "".join(SYMBOL_COLOURS["light"])
 GATES = "ifgo"
 
 # One letter with a subscript, neither part of a longer word nor of a command: f_t, c_{t-1}.
-_STATE = re.compile(rf"(?<![A-Za-z\\])([{SYMBOLS}])_(\{{[^{{}}]*\}}|[A-Za-z0-9])")
+_SUBSCRIPT = r"_(?:\{[^{}]*\}|[A-Za-z0-9])"
+_STATE = re.compile(rf"(?<![A-Za-z\\])([{SYMBOLS}]){_SUBSCRIPT}")
+# The same letter under the arrow of a direction.
+_DIRECTED = re.compile(rf"\\over(?:left|right)arrow\{{([{SYMBOLS}])\}}{_SUBSCRIPT}")
 # A weight, bias or pre-activation with its gate as subscript: W_f, a_{f,t}.
 _WEIGHT = re.compile(
     rf"(?<![A-Za-z\\])[WUVba]_(?:([{GATES}])(?![A-Za-z])|\{{([{GATES}])(?:,[^{{}}]*)?\}})"
@@ -27,7 +30,8 @@ _WEIGHT = re.compile(
 
 def coloured(latex: str) -> str:
     """Wrap every symbol of the book, and its subscript, in the macro of its colour."""
-    latex = _STATE.sub(lambda match: _wrapped(match[1], match[0]), latex)
+    for symbol in (_STATE, _DIRECTED):
+        latex = symbol.sub(lambda match: _wrapped(match[1], match[0]), latex)
     return _WEIGHT.sub(lambda match: _wrapped(match[1] or match[2], match[0]), latex)
 
 

@@ -25,6 +25,8 @@ _spec.loader.exec_module(symbol_colours)
         ("W_f x_t + b_f", r"\symf{W}_{\symf{f}} x_t + \symf{b}_{\symf{f}}"),
         ("a_{o,t}", r"\symo{a}_{\symo{o,t}}"),
         ("g_t^2", r"\symg{g}_{\symg{t}}^2"),
+        (r"\overleftarrow{h}_{t+1}", r"\symh{\overleftarrow{h}}_{\symh{t+1}}"),
+        (r"\overleftarrow{\delta} h_t", r"\overleftarrow{\delta} \symh{h}_{\symh{t}}"),
         ("W_k x_t", "W_k x_t"),
         ("a_{k,t}", "a_{k,t}"),
         (r"\epsilon_t \eta_i", r"\epsilon_t \eta_i"),
