@@ -244,24 +244,29 @@ def test_cells_have_the_gates_of_the_package():
         assert listed == [cell.gates, cell.states, tuple(cell.shapes(1, 1))], name
 
 
+def numbered_equations():
+    """All numbered equations of the book, (number, body, page), in order."""
+    for page in PAGES:
+        cells = json.loads((ROOT / f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]
+        text = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        for body, tag in re.findall(r"\$\$\n((?:(?!\$\$).)*?)\\tag\{([\d.]+)\}", text, re.DOTALL):
+            yield tag, body, f"{page}.ipynb"
+
+
 def test_symbols_are_where_the_notation_says():
+    """The equation named is the first of the book that holds the symbol."""
     link = re.compile(r"\[\(([\d.]+)\)\]\(\.\./([^)]*)\)")
     rows = [row for rows in tables().values() for row in rows]
     linked = [(row[0], *match) for row in rows for match in link.findall(row[-1])]
     assert len(linked) >= 20
+    equations = list(numbered_equations())
     for symbol, number, file in linked:
-        cells = json.loads((ROOT / file).read_text(encoding="utf-8"))["cells"]
-        text = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        equations = dict(
-            (tag, body)
-            for body, tag in re.findall(r"\$\$\n((?:(?!\$\$).)*?)\\tag\{([\d.]+)\}", text, re.S)
-        )
         start = symbol.split("$")[1]
         start = start.removesuffix(" v_t").removesuffix(" v")
         start = re.sub(r"_k$", "_", re.sub(r"_\{k,t\}$", "_", start)).removeprefix("^")
-        holding = [tag for tag, body in equations.items() if start in body]
-        assert number in holding, (symbol, number)
-        assert number == holding[0], (symbol, number, holding[0])
+        holding = [(tag, page) for tag, body, page in equations if start in body]
+        assert holding, symbol
+        assert (number, file) == holding[0], (symbol, number, holding[0])
 
 
 def test_colours_are_those_of_the_figures(soup):
