@@ -5,7 +5,6 @@ stored with the page's outputs, and the appendix *Claims on trial* is built from
 that it cannot say anything else than the pages do.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -226,8 +225,4 @@ def records(notebook: dict) -> Iterator[Verdict]:
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
             if RECORD in output.get("data", {}):
-                stored = output["data"][RECORD]
-                # nbformat keeps JSON outputs as they are, or as lines of text.
-                if not isinstance(stored, dict):
-                    stored = json.loads("".join(stored))
-                yield Verdict(**stored)
+                yield Verdict(**output["data"][RECORD])

@@ -145,8 +145,7 @@ def unrolled(spec: CellSpec, steps: int = 3) -> str:
     for step, x in enumerate(row.centres, 1):
         pen.line("h", (x, row.top), (x, 22))
         pen.symbol("h", x, 14, step)
-        pen.line("ink", (x, row.bottom + 30), (x, row.bottom))
-        pen.symbol("x", x, row.bottom + 44, step)
+    row.inputs(pen)
     pen.legend(row.bottom + 74, "the same ", spec, " at every step")
     return pen.svg(words, row.bottom + 84)
 
@@ -238,8 +237,7 @@ def deep(spec: CellSpec, layers: int = 3, steps: int = 3) -> str:
         top = row.bottom + between
     for step, x in enumerate(row.centres, 1):
         pen.symbol("h", x, 14, step)
-        pen.line("ink", (x, row.bottom + 30), (x, row.bottom))
-        pen.symbol("x", x, row.bottom + 44, step)
+    row.inputs(pen)
     pen.legend(row.bottom + 74, "each layer has its own ", spec, ", the same at every step")
     return pen.svg(words, row.bottom + 84)
 
@@ -435,6 +433,12 @@ class _Row:
             if state == self.through:
                 for start, end in self.boxes:
                     pen.line(state, (start, y), (end, y), arrow=False)
+
+    def inputs(self, pen):
+        """Draw what each box reads from below."""
+        for step, x in enumerate(self.centres, 1):
+            pen.line("ink", (x, self.bottom + 30), (x, self.bottom))
+            pen.symbol("x", x, self.bottom + 44, step)
 
     def _gates(self, pen, start, end):
         drawn = {"h": {"tanh": "tanh", "relu": "ReLU"}[self.spec.activation]}

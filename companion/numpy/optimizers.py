@@ -4,7 +4,7 @@ All of them work on each number by itself, so a tree of arrays is one long list 
 """
 
 from collections.abc import Iterator, Mapping
-from math import inf, isfinite
+from math import inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,18 @@ class SGD(Optimizer):
             w -= η * m  # (4.6.4); (4.6.1) if μ is 0
 
 
-class RMSProp(Optimizer):
+class _Rooted(Optimizer):
+    """What RMSProp and Adam share: squares that are remembered, and ε beside or inside a root."""
+
+    def __init__(self, learning_rate, beta_2, epsilon, epsilon_like):
+        super().__init__(learning_rate)
+        self.beta_2 = _number("beta_2", beta_2, at_least=0, below=1)
+        self.epsilon = _number("epsilon", epsilon, above=0)
+        self.epsilon_like = epsilon_like
+        spec.check_choice("epsilon_like", epsilon_like, ("torch", "keras"))
+
+
+class RMSProp(_Rooted):
     """Steps divided by the root of a running mean of squared gradients.
 
     Parameters
@@ -146,11 +157,7 @@ class RMSProp(Optimizer):
     _n_memories = 1
 
     def __init__(self, learning_rate=0.01, beta_2=0.99, epsilon=1e-8, epsilon_like="torch"):
-        super().__init__(learning_rate)
-        self.beta_2 = _number("beta_2", beta_2, at_least=0, below=1)
-        self.epsilon = _number("epsilon", epsilon, above=0)
-        self.epsilon_like = epsilon_like
-        spec.check_choice("epsilon_like", epsilon_like, ("torch", "keras"))
+        super().__init__(learning_rate, beta_2, epsilon, epsilon_like)
 
     def _update(self, w, δ, v):
         η, β_2, ε = self.learning_rate, self.beta_2, self.epsilon
@@ -161,7 +168,7 @@ class RMSProp(Optimizer):
             w -= η * δ / np.sqrt(v + ε)  # (4.6.13)
 
 
-class Adam(Optimizer):
+class Adam(_Rooted):
     """Momentum and RMSProp together, each corrected for having started at zero.
 
     Parameters
@@ -200,12 +207,8 @@ class Adam(Optimizer):
         epsilon=1e-8,
         epsilon_like="torch",
     ):
-        super().__init__(learning_rate)
+        super().__init__(learning_rate, beta_2, epsilon, epsilon_like)
         self.beta_1 = _number("beta_1", beta_1, at_least=0, below=1)
-        self.beta_2 = _number("beta_2", beta_2, at_least=0, below=1)
-        self.epsilon = _number("epsilon", epsilon, above=0)
-        self.epsilon_like = epsilon_like
-        spec.check_choice("epsilon_like", epsilon_like, ("torch", "keras"))
 
     def _update(self, w, δ, m, v):
         n, η, ε = self.n_updates, self.learning_rate, self.epsilon
@@ -215,7 +218,7 @@ class Adam(Optimizer):
         m_hat = m / (1 - β_1**n)  # (4.6.9)
         v_hat = v / (1 - β_2**n)  # (4.6.10)
         if self.epsilon_like == "keras":
-            ε = ε / np.sqrt(1 - β_2**n)  # (4.6.14)
+            ε = ε / sqrt(1 - β_2**n)  # (4.6.14)
         w -= η * m_hat / (np.sqrt(v_hat) + ε)  # (4.6.11)
 
 

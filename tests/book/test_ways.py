@@ -328,7 +328,7 @@ def test_pages_are_counted_not_spelled():
 def test_every_claim_is_listed_with_its_verdicts_and_its_gaps(soup):
     trials = {}
     for page in PAGES:
-        number = ".".join(page.split("/")[-1].split("-")[:2])
+        number = claims_on_trial.number_of(page)
         notebook = json.loads((ROOT / f"{page}.ipynb").read_text(encoding="utf-8"))
         for record in claims.records(notebook):
             trials[record.claim, number] = page, record
