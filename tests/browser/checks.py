@@ -16,6 +16,7 @@ LOCAL = ("data:", "blob:", "about:")
 NAME = """
 window.nameOf = element => {
   const parts = [];
+  if (element.nodeType === Node.TEXT_NODE) element = element.parentElement;
   for (let e = element; e && e !== document.body && parts.length < 4; e = e.parentElement) {
     if (e.id) { parts.unshift("#" + CSS.escape(e.id)); break; }
     const classes = [...e.classList].slice(0, 2).map(c => "." + CSS.escape(c));
@@ -79,6 +80,16 @@ def settle(page) -> None:
     page.evaluate(SETTLED)
 
 
+def scroll(page) -> None:
+    """Go down and up a little: that brings in the theme's button to the top of a long page."""
+    page.evaluate("""async () => {
+      for (const top of [3000, 2000]) {
+        scrollTo({ top, behavior: "instant" });
+        await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+      }
+    }""")
+
+
 def connections(page, own: str) -> list[str]:
     """Hosts that the page has the browser connect to without a request that could be seen."""
     links = page.eval_on_selector_all(
@@ -135,28 +146,81 @@ def unnamed_pictures(page) -> list[str]:
     }""")
 
 
-def accessibility(page) -> list[str]:
-    """axe-core's violations of level serious and critical.
+# Texts that differ in nothing that decides about contrast are looked at in three places: the
+# first, one in the middle, the last. Single characters axe-core leaves undecided.
+LOOKS = """() => {
+  const grounds = new Map([[null, ""]]), looks = new Map();
+  const ground = e => {
+    if (!grounds.has(e)) {
+      const { backgroundColor, backgroundImage, opacity } = getComputedStyle(e);
+      const own = [backgroundColor, backgroundImage, opacity].join();
+      const below = ground(e.parentElement);
+      grounds.set(e, own === "rgba(0, 0, 0, 0),none,1" ? below : `${below} ${own}`);
+    }
+    return grounds.get(e);
+  };
+  const seen = { opacityProperty: true, visibilityProperty: true };
+  for (const e of document.querySelectorAll("body *:not(math, math *)")) {
+    const text = [...e.childNodes].map(n => n.nodeType === Node.TEXT_NODE ? n.data : "").join("");
+    const link = e.matches("a[href]");
+    if (text.trim().length < 2 && !link && !e.matches("input, select, textarea")) continue;
+    const { width, height } = e.getBoundingClientRect();
+    if (width < 2 || height < 2 || !e.checkVisibility(seen)) continue;
+    const style = getComputedStyle(e), look = [
+      style.color, style.fontSize, style.fontWeight, style.textShadow, ground(e),
+      link && [style.textDecorationLine, getComputedStyle(e.parentElement).color],
+    ].join();
+    if (!looks.has(look)) looks.set(look, []);
+    looks.get(look).push(e);
+  }
+  return [...looks.values()].flatMap(
+    alike => [...new Set([alike[0], alike[alike.length >> 1], alike.at(-1)])]);
+}"""
 
-    A page of the book has thousands of coloured words of code and symbols in equations, and axe
-    asks for the contrast of each, which takes most of its time. While it looks, one of the words
-    that look alike stays, the others are plain. It judges no equation and no single character:
-    equations are empty boxes for it, and the word that stays is longer.
+
+def stuck_solutions(page) -> list[str]:
+    """Solutions that are open before the reader asks, or stay as they are at a button's press."""
+    return page.evaluate("""() =>
+      [...document.querySelectorAll("main .solution.dropdown")].flatMap(solution => {
+        const content = solution.querySelector("section"), states = [];
+        for (const press of [false, true, true]) {
+          if (press) solution.querySelector("button")?.click();
+          const seen = content.checkVisibility({ visibilityProperty: true });
+          states.push(seen && content.getBoundingClientRect().height > 0 ? "open" : "closed");
+        }
+        const found = states.join(", ");
+        return found === "closed, open, closed" ? [] : `${nameOf(solution)} is ${found}`;
+      })""")
+
+
+def accessibility(page) -> list[str]:
+    """axe-core's violations of level serious and critical."""
+    return _violations(page, everything=True)
+
+
+def contrast(page) -> list[str]:
+    """Those that depend on colours, which are all that a change of theme changes."""
+    return _violations(page, everything=False)
+
+
+def _violations(page, everything: bool) -> list[str]:
+    """Run axe-core on a page reduced to what it judges.
+
+    A page of the book has thousands of coloured words of code and symbols in equations. To ask
+    for the colours of each takes most of axe's time, so it is asked for some texts of each look.
+    While it looks, words of code that are not among them are plain, and equations are empty
+    boxes: it judges no single character, and nothing inside of an equation.
     """
-    page.evaluate(AXE)
-    found = page.evaluate("""async () => {
-      const looks = new Set();
-      const isNew = word => {
-        if (word.textContent.trim().length < 2) return false;
-        const { color, backgroundColor, fontSize, fontWeight } = getComputedStyle(word);
-        const ground = getComputedStyle(word.closest("div, td, li, p")).backgroundColor;
-        const look = [word.localName, color, backgroundColor, fontSize, fontWeight, ground].join();
-        return !looks.has(look) && looks.add(look);
-      };
-      const isWord = node => node.localName === "span" && !node.querySelector("a, [tabindex]");
+    if not page.evaluate("typeof window.axe === 'object'"):
+        page.evaluate(AXE)
+    found = page.evaluate(
+        """async everything => {
+      const texts = (LOOKS)();
+      const plain = word => word.localName === "span" && !word.querySelector("a, [tabindex]")
+        && !texts.some(text => word.contains(text));
       const swaps = [...document.querySelectorAll("pre")].map(code => {
         const whole = [...code.childNodes];
-        const few = whole.map(word => isWord(word) && !isNew(word) ? word.textContent : word);
+        const few = whole.map(word => plain(word) ? word.textContent : word);
         return () => (code.replaceChildren(...few), () => code.replaceChildren(...whole));
       });
       for (const math of document.querySelectorAll("math")) {
@@ -166,7 +230,13 @@ def accessibility(page) -> list[str]:
         swaps.push(() => (math.replaceWith(box), () => box.replaceWith(math)));
       }
       const back = swaps.map(swap => swap());
-      const all = await axe.run({ resultTypes: ["violations"], preload: false });
+      const ofColours = ["color-contrast", "link-in-text-block"];
+      axe.configure({ rules: ofColours.map((id, isOfLinks) =>
+        ({ id, selector: (isOfLinks ? "a[href]" : "") + "[data-looked-at]" })) });
+      texts.forEach(text => text.setAttribute("data-looked-at", ""));
+      const some = everything ? {} : { runOnly: ofColours };
+      const all = await axe.run({ resultTypes: ["violations"], preload: false, ...some });
+      texts.forEach(text => text.removeAttribute("data-looked-at"));
       back.forEach(restore => restore());
       return all.violations
         .filter(rule => ["serious", "critical"].includes(rule.impact))
@@ -174,5 +244,7 @@ def accessibility(page) -> list[str]:
           const why = node.failureSummary.split("\\n").slice(1).map(line => line.trim()).join(" ");
           return `${rule.id}: ${node.target.join(" ")}: ${why} (${rule.help})`;
         }));
-    }""")
+    }""".replace("LOOKS", LOOKS),
+        everything,
+    )
     return sorted(set(found))

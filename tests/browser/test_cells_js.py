@@ -1,5 +1,6 @@
 """The browser's arithmetic, ``cells.js``, gives the numbers of ``companion.numpy``."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,16 @@ CASES = [
     (3, 16, 60, 0.3, False),
 ]
 
-# Several cases in one call, since a call costs more than the arithmetic. The script is loaded
-# twice, as it is on a page with two explorers.
-RUN = """(cases) => cases.map(({kind, p, x, state, dOutputs}) => {
+# Several cases in one call, as JSON, since a call costs more than the arithmetic. The script is
+# loaded twice, as it is on a page with two explorers.
+RUN = """(cases) => JSON.stringify(JSON.parse(cases).map(({kind, p, x, state, dOutputs}) => {
     const steps = GateByGateCells.forward(kind, p, x, state ?? undefined);
     return {steps, gradients: GateByGateCells.backward(kind, p, steps, dOutputs)};
-})"""
+}))"""
+
+
+def run(page, cases):
+    return json.loads(page.evaluate(RUN, json.dumps(cases)))
 
 
 def layer_of(cell, input_size, hidden_size, rng):
@@ -83,20 +88,20 @@ def page(browser):
 @pytest.mark.parametrize("cell", spec.CELLS.values(), ids=list(spec.CELLS))
 def test_forward_and_backward_equal_numpy(page, cell):
     trials = [(case, drawn(cell, case, seed)) for case in CASES for seed in range(3)]
-    answers = page.evaluate(RUN, [for_browser(cell, *trial) for _, trial in trials])
+    answers = run(page, [for_browser(cell, *trial) for _, trial in trials])
     for (case, (layer, x, state, d_outputs)), answer in zip(trials, answers, strict=True):
         form = None if state is None else state[0] if len(state) == 1 else tuple(state)
-        run = layer.forward(x, form)
-        gradients = layer.backward(run, d_outputs)
+        ran = layer.forward(x, form)
+        gradients = layer.backward(ran, d_outputs)
 
         def over_time(name, answer=answer):
             return np.array([step[name] for step in answer["steps"]])
 
-        for name, values in run.states.items():
+        for name, values in ran.states.items():
             assert_equal(over_time(name), values[1:, 0], (case, name))
             assert_equal(over_time(f"{name}_prev"), values[:-1, 0], (case, name, "before"))
         squashed = {"g": tanh, "n": tanh, "h": tanh if cell.activation == "tanh" else relu}
-        for name, values in run.gates.items():
+        for name, values in ran.gates.items():
             assert_equal(over_time(name), values[:, 0], (case, name))
             a = np.array([step["a"][name] for step in answer["steps"]])
             assert_equal(squashed.get(name, sigmoid)(a), values[:, 0], (case, "a", name))
@@ -122,10 +127,10 @@ def test_large_sums_overflow_nowhere(page):
     b = layer.parameters["b"].copy()
     b[:] = [[1000.0], [-1000.0], [0.0], [1000.0]]
     layer.parameters = layer.parameters | {"b": b}
-    (answer,) = page.evaluate(RUN, [for_browser(cell, layer, x, state, d_outputs)])
-    run = layer.forward(x, tuple(state))
+    (answer,) = run(page, [for_browser(cell, layer, x, state, d_outputs)])
+    ran = layer.forward(x, tuple(state))
     assert set(np.unique([step["f"] for step in answer["steps"]])) == {0.0}
-    assert_equal([step["h"] for step in answer["steps"]], run.outputs[:, 0], "h")
+    assert_equal([step["h"] for step in answer["steps"]], ran.outputs[:, 0], "h")
 
 
 def test_an_unknown_cell_is_refused_by_name(page):

@@ -41,7 +41,9 @@ def set_slider(page, label, value):
 
 
 def result(page):
-    return page.locator("gradient-explorer").first.evaluate("(element) => element.result")
+    """Return what the element computed; JSON is faster than what Playwright does with objects."""
+    element = page.locator("gradient-explorer").first
+    return json.loads(element.evaluate("(element) => JSON.stringify(element.result)"))
 
 
 def assert_same_numbers(page, explorer, t=-1):

@@ -1,11 +1,13 @@
-"""Pages on paper, and the PDF of the whole book."""
+"""Pages opened from a folder, as a person does who has downloaded them, on paper, and as a PDF."""
 
 import re
+from functools import cache
 
 import pytest
 import yaml
 from pypdf import PdfReader
 
+from tests.browser import checks, pages
 from tools import pdf
 
 ROOT = pdf.ROOT
@@ -47,27 +49,39 @@ def luminance(colour):
 
 
 @pytest.fixture(scope="module")
-def printed(browser, html):
-    """Return what a page shows on A4 paper, opened in the dark theme."""
+def opened(browser, html):
+    """Return what a page from a folder says in the dark theme, and what it shows on A4 paper."""
     context = browser.new_context(
         viewport={"width": 660, "height": 950}, color_scheme="dark", reduced_motion="reduce"
     )
-    page = context.new_page()
 
+    @cache
     def look(name):
-        page.emulate_media(media="screen")
+        page = context.new_page()
+        watch = checks.Watch(page, "file:")
         page.goto((html / f"{name}.html").as_uri())
+        checks.settle(page)
         page.emulate_media(media="print")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        return page.evaluate(ON_PAPER)
+        seen = page.evaluate(ON_PAPER)
+        page.close()
+        return watch.messages + watch.failed + watch.elsewhere, seen
 
     yield look
     context.close()
 
 
+# The 404 page is a server's, and its links begin at the server's root.
+@pytest.mark.parametrize("name", [page for page in pages.PAGES if page != "404"])
+def test_page_opens_from_a_folder(opened, name):
+    """As it does from a server: without a word, and with all its files."""
+    found, _ = opened(name)
+    checks.nothing(found)
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_page_on_paper(printed, name):
-    seen = printed(name)
+def test_page_on_paper(opened, name):
+    _, seen = opened(name)
     assert seen["frame"] == []
     assert seen["titles"] == 1
     assert seen["closed"] == []

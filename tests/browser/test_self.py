@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.browser import checks, test_links, test_speed
+from tests.browser import checks, test_links, test_pages
+from tests.browser.visits import Visit
 
 PAGE = """<!doctype html><html lang="en" data-theme="light"><head><title>A page</title>
 <meta name="viewport" content="width=device-width">{head}</head>
@@ -127,6 +128,37 @@ def test_what_axe_calls_serious_is_named(show, body, rule):
     assert [finding for finding in checks.accessibility(page) if finding.startswith(rule)]
 
 
+def test_a_text_is_not_judged_by_another_that_looks_otherwise(show):
+    others = "".join(
+        f"<p style='{style}'>otherwise</p>"
+        for style in (
+            "color: #aaa; background: #fff; display: none",
+            "color: #aaa; background: #fff; visibility: hidden",
+            "color: #aaa; background: #fff; height: 1px; overflow: hidden",
+            "color: #aaa; background: #000",
+            "color: #aaa; background: #fff; font-size: 40px; font-weight: 700",
+        )
+    )
+    page, _ = show(f"{others}<p {GREY} id='faint'>hardly to be read</p>{others}")
+    found = [finding for finding in checks.contrast(page) if "#faint" in finding]
+    assert len(found) == 1 and found[0].startswith("color-contrast")
+
+
+def test_a_link_that_is_told_by_its_colour_alone_is_named(show):
+    text = "<p>Some more of the text, then <a href='#' {}>a link</a>, and text after it.</p>"
+    plain = "style='color: #333; text-decoration: none'"
+    page, _ = show(text.format("") + text.format("id='told' " + plain))
+    found = [finding.split(":")[:2] for finding in checks.contrast(page)]
+    assert found == [["link-in-text-block", " #told"]]
+
+
+def test_a_change_of_theme_asks_for_colours_and_no_more(show):
+    page, _ = show(f"<p {GREY}>hardly to be read</p><button></button>")
+    assert [finding.split(":")[0] for finding in checks.contrast(page)] == ["color-contrast"]
+    both = [finding.split(":")[0] for finding in checks.accessibility(page)]
+    assert both == ["button-name", "color-contrast"]
+
+
 def test_the_page_is_as_before_when_axe_has_looked(show):
     body = "<div><pre>" + "<span>ab</span> " * 9 + "</pre></div>" + "<math><mi>x</mi></math>" * 9
     page, _ = show(body)
@@ -140,6 +172,28 @@ def test_all_findings_are_shown():
     checks.nothing([])
     with pytest.raises(pytest.fail.Exception, match="one\ntwo"):
         checks.nothing(["one", "two"])
+
+
+SOLUTIONS = [  # a button, what it opens, and the states of that at first and after two presses
+    ("<button onclick='turn(this)'>", "<section hidden>", "closed, open, closed"),
+    ("<button onclick='turn(this)'>", "<section>", "open, closed, open"),
+    ("<button onclick='turn(this, false)'>", "<section hidden>", "closed, open, open"),
+    ("<button>", "<section hidden>", "closed, closed, closed"),
+    ("", "<section hidden>", "closed, closed, closed"),
+]
+
+
+def test_a_solution_that_does_not_open_or_close_is_named(show):
+    turn = "(b, to = !b.nextElementSibling.hidden) => b.nextElementSibling.hidden = to"
+    page, _ = show(
+        "".join(
+            f"<div class='solution dropdown' id='s{k}'>{button}</button>{section}x</section></div>"
+            for k, (button, section, _) in enumerate(SOLUTIONS)
+        ),
+        f"<script>turn = {turn}</script>",
+    )
+    states = [f"#s{k} is {states}" for k, (_, _, states) in enumerate(SOLUTIONS)]
+    assert checks.stuck_solutions(page) == states[1:]
 
 
 def test_dead_links_are_named(tmp_path):
@@ -158,8 +212,9 @@ setTimeout(() => { document.getElementById("gap").style.height = "300px"; }, 150
 
 def test_movement_is_measured(browser, tmp_path):
     (tmp_path / "moves.html").write_text(PAGE.format(head="", body=MOVES * 5))
-    load = test_speed.Load(browser, (tmp_path / "moves.html").as_uri())
-    assert load.shift > test_speed.SHIFT
+    load = Visit(browser, (tmp_path / "moves.html").as_uri())
+    assert load.shift > test_pages.SHIFT
     assert 0.15 <= load.seconds < 3
+    assert load.moved and not load.watch.messages
     (tmp_path / "rests.html").write_text(PAGE.format(head="", body=WHOLE))
-    assert test_speed.Load(browser, (tmp_path / "rests.html").as_uri()).shift == 0
+    assert Visit(browser, (tmp_path / "rests.html").as_uri()).shift == 0
