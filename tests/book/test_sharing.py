@@ -75,7 +75,7 @@ def test_description_of_a_page_is_its_question(pages):
         cell = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"][0]
         question = re.search(r"\*\*The question\.\*\* (.+)", "".join(cell["source"]))[1]
         said = meta(pages[name])["description"].removesuffix(" …")
-        said = said.translate(str.maketrans("’“”", "'\"\""))
+        said = said.translate(str.maketrans("’“”", '\'""'))
         assert re.sub(r"[*`$]", "", question).startswith(said)
 
 
