@@ -363,7 +363,7 @@ def test_colab_stops_when_a_package_of_colab_is_changed(tmp_path):
 
 # --- The architecture page
 
-_FILE = re.compile(r"\w+\.(py|js|css)$")
+_FILE = re.compile(r"\w+\.(py|js|css|sha256)$")
 
 
 def drawn() -> dict[str, set[str]]:
