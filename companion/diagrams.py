@@ -368,6 +368,7 @@ def _gru(pen, spec):
     pen.line("ink", (100, 298), (100, inputs), (n, inputs), (n, gates + 19))
     for x in (z, r):
         pen.line("ink", (x, inputs), (x, gates + 19))
+        pen.join("h", x, bus)
     pen.line("h", (4, _BELT), (z - 14, _BELT))
     pen.line("h", (z + 14, _BELT), (add - 14, _BELT), wire="1-z")
     pen.line("h", (add + 14, _BELT), (476, _BELT))
@@ -533,6 +534,11 @@ class _Pen:
         else:
             self._sign(x, y - 4, text, 13)
             self._slot(name, x, y + 13)
+
+    def join(self, name, x, y):
+        """Mark where wires meet that would otherwise seem to cross."""
+        paint = self._paint(name)
+        self.shapes.append(f'<circle cx="{x}" cy="{y}" r="4" fill="{paint}" stroke="{paint}"/>')
 
     def operation(self, x, y, sign):
         self.shapes.append(f'<circle cx="{x}" cy="{y}" r="14"/>')
