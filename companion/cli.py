@@ -1,4 +1,4 @@
-"""The command ``companion``: ``companion check`` and ``companion bench``."""
+"""The command ``companion``: ``check``, ``bench`` and ``datasets``."""
 
 import argparse
 import os
@@ -81,7 +81,37 @@ def _parser():
     bench.add_argument("--rounds", type=_size, default=5, help="how often each is timed")
     bench.add_argument("--threads", type=_size, help="threads on the CPU; JAX takes no notice")
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write every number to FILE")
+
+    _datasets_parser(commands)
     return parser
+
+
+def _datasets_parser(commands):
+    datasets = commands.add_parser(
+        "datasets",
+        help="list the data sets, and download them",
+        description="Data sets that the book uses: some come with installed packages, the others "
+        "are downloaded once. They lie in the folder that COMPANION_DATA names, else in the "
+        "user's cache.",
+    ).add_subparsers(required=True, metavar="action")
+
+    listing = datasets.add_parser(
+        "list",
+        help="name, size, licence, and whether it is here",
+        description="A line for each data set: its name, what it is, its size and licence, and "
+        "whether it can be loaded as it is.",
+    )
+    listing.set_defaults(command=_list_datasets)
+
+    fetching = datasets.add_parser(
+        "fetch",
+        help="download data sets",
+        description="Download what is missing of data sets, or damaged. Exit status 1 if a set "
+        "cannot be had.",
+    )
+    fetching.set_defaults(command=_fetch_datasets)
+    fetching.add_argument("name", nargs="*", help="as `companion datasets list` shows it")
+    fetching.add_argument("--all", action="store_true", help="every set that is downloaded")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -176,3 +206,72 @@ def _needs_cuda(parser):
         parser.error("argument --device: cuda needs PyTorch, which is not installed")
     if not torch.cuda.is_available():
         parser.error("argument --device: PyTorch sees no CUDA device")
+
+
+def _list_datasets(options, parser):
+    from companion.datasets import RECORDS
+
+    print(f"{'name':<18}{'what':<48}{'size':>9}  {'here':<19}licence")
+    for name, known in RECORDS.items():
+        size = _bytes(known.size)
+        print(f"{name:<18}{known.title:<48}{size:>9}  {_where(known):<19}{known.licence}")
+    return 0
+
+
+def _where(known):
+    """Say whether a data set can be loaded as things are."""
+    from importlib.util import find_spec
+
+    from companion.datasets import DatasetError, is_cached
+    from companion.datasets.records import Package
+
+    if isinstance(known.origin, Package):
+        installed = find_spec(known.origin.module.split(".")[0])
+        return f"with {known.origin.name}" if installed else f"needs {known.origin.name}"
+    try:
+        return "cached" if is_cached(known.name) else "to be fetched"
+    except ImportError:
+        return "needs pooch"
+    except DatasetError:
+        return "cannot be read"
+
+
+def _bytes(size):
+    return f"{size / 1e6:.1f} MB" if size >= 999_500 else f"{size / 1e3:.0f} kB"
+
+
+def _fetch_datasets(options, parser):
+    from companion.datasets import (
+        RECORDS,
+        DatasetError,
+        UnknownDataset,
+        cache_folder,
+        fetch,
+        record,
+    )
+    from companion.datasets.records import Package
+
+    if bool(options.name) == options.all:
+        parser.error("argument name: expected names of data sets, or --all in their place")
+    names = list(dict.fromkeys(options.name))
+    if options.all:
+        names = [n for n, known in RECORDS.items() if not isinstance(known.origin, Package)]
+    try:
+        chosen = [record(name) for name in names]  # all names, before anything is downloaded
+    except UnknownDataset as error:
+        parser.error(f"argument name: {error}")
+    failed = 0
+    for known in chosen:
+        if isinstance(known.origin, Package):
+            print(f"{known.name} comes with {known.origin.name}: nothing to fetch")
+            continue
+        try:
+            count = len(fetch(known.name))
+        except (DatasetError, ImportError) as error:
+            print(f"{parser.prog}: error: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        files = "1 file" if count == 1 else f"{count} files"
+        place = cache_folder().joinpath(*known.origin.name.split("/"))
+        print(f"{known.name}: {files}, {_bytes(known.size)}, in {place}")
+    return int(failed > 0)

@@ -206,7 +206,12 @@ def _get(known: Record, file: File, present: bytes | None, bar) -> bytes:
             f"expected {file.sha256}, {file.size:,} bytes"
         )
         logger.warning("%s: %s. It is not used, but fetched again.", known.name, state)
-    downloader = _pooch().HTTPDownloader(progressbar=_Share(bar, file.size), timeout=PATIENCE)
+    answers = []  # to be closed: pooch leaves an answer open that it gives up
+    downloader = _pooch().HTTPDownloader(
+        progressbar=_Share(bar, file.size),
+        timeout=PATIENCE,
+        hooks={"response": lambda answer, **_: answers.append(answer)},
+    )
     received = _Limited(file.size)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)  # before the network is asked in vain
@@ -224,6 +229,9 @@ def _get(known: Record, file: File, present: bytes | None, bar) -> bytes:
             "files already",
             **named,
         ) from error
+    finally:
+        for answer in answers:
+            answer.close()
     content = received.getvalue()
     if (found := _digest(content)) != file.sha256:
         much = "more than " if len(content) > file.size else ""

@@ -1,7 +1,7 @@
 """What every data set is, where it comes from, and under which licence: data only.
 
-Only the standard library is imported, so that the data cards, and ``companion datasets list``,
-are made from these records wherever Python runs.
+This module imports the standard library alone: the book's data cards and ``companion datasets
+list`` are made from these records where nothing else is installed.
 """
 
 import difflib
@@ -91,7 +91,8 @@ class Record:
     caution
         What one has to know before trusting a result on it.
     licence
-        The licence's name, or what is stated in place of one.
+        The licence's name, ``"public domain"``, or ``"none stated"``: such data may be used here,
+        but nobody has said that they may be passed on.
     licence_url
         Its text, or where it is stated.
     credit
@@ -216,7 +217,7 @@ _BUNDLED = (
         split="",
         caution="Tomorrow's price is forecast as well by today's as by most models. Weekends and "
         "holidays are not in it, so neighbouring rows are one to five days apart.",
-        licence="no licence of the data is stated",
+        licence="none stated",
         licence_url=YAHOO,
         credit="Yahoo Finance, by way of Matplotlib's sample data",
         source="https://matplotlib.org/stable/api/cbook_api.html",
@@ -233,7 +234,7 @@ _BUNDLED = (
         caution="These companies were chosen because they still existed in 2022: whoever had "
         "bought all eight in 1990 did not know that. Nor are ten series that one market moves ten "
         "independent trials.",
-        licence="no licence of the data is stated",
+        licence="none stated",
         licence_url=YAHOO,
         credit="Yahoo Finance, by way of Matplotlib's sample data",
         source="https://matplotlib.org/stable/api/cbook_api.html",
@@ -281,7 +282,7 @@ _BUNDLED = (
         split="",
         caution="It differs with the version of Python: a result holds for the version that it "
         "names. The prose is dense with code, markup and names, so it is unlike everyday English.",
-        licence="Python Software Foundation License 2",
+        licence="PSF License 2",
         licence_url="https://docs.python.org/3/license.html",
         credit="Python Software Foundation",
         source="https://docs.python.org/3/reference/",
@@ -309,7 +310,7 @@ _DOWNLOADED = (
         split="",
         caution="The label `weather` was made up from several fields for teaching. Four years hold "
         "only four winters: a year kept for the test is one sample of a year.",
-        licence="U.S. Government data, no licence needed",
+        licence="U.S. Government work",
         licence_url="https://github.com/vega/vega-datasets/blob/main/datapackage.md",
         credit="NOAA; prepared by the Vega project",
         source="https://github.com/vega/vega-datasets",
@@ -333,7 +334,7 @@ _DOWNLOADED = (
         caution="Tomorrow's index is forecast as well by today's as by most models. The series "
         "ends in the crash of spring 2020, so a test on its last part is a test on one "
         "crisis. Weekends and holidays are not in it.",
-        licence="no licence of the data is stated",
+        licence="none stated",
         licence_url="https://github.com/vega/vega-datasets/blob/main/datapackage.md",
         credit="the Vega project",
         source="https://github.com/vega/vega-datasets",
@@ -493,7 +494,7 @@ _DOWNLOADED = (
         caution="Sentences are short and alike: people, dogs, streets. They describe strangers, "
         "with the prejudices of those who wrote them. Scores of translation on it are far above "
         "those on free text.",
-        licence="no licence of the text is stated: it is downloaded, never passed on",
+        licence="none stated",
         licence_url="https://github.com/multi30k/dataset",
         credit="D. Elliott, S. Frank, K. Sima'an and L. Specia (2016), Multi30K: Multilingual "
         "English-German Image Descriptions; French: D. Elliott and others (2017)",
