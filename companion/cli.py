@@ -169,8 +169,7 @@ def _bench(options, parser):
             os.environ[f"{library}_THREADS"] = str(options.threads)
     from tqdm import tqdm
 
-    from companion import bench
-    from companion.interchange import atomic
+    from companion import atomic, bench
 
     if options.device == "cuda":
         _needs_cuda(parser)

@@ -27,8 +27,7 @@ import stat
 
 import numpy as np
 
-from companion import spec
-from companion.interchange import atomic
+from companion import atomic, spec
 from companion.interchange.transfer import tree_of
 from companion.interchange.tree import MAX_DEPTH, Parameters, Parts, cells, check_finite, indexed
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from companion import spec
-from companion.interchange import atomic
+from companion import atomic, spec
 from companion.interchange.places import stacked
 from companion.interchange.transfer import layout_of, tree_of
 from companion.interchange.tree import Parameters, Parts, check_finite, indexed, rounded

@@ -363,7 +363,7 @@ def test_colab_stops_when_a_package_of_colab_is_changed(tmp_path):
 
 # --- The architecture page
 
-_FILE = re.compile(r"\w+\.(py|js|css|sha256)$")
+_ENTRY = re.compile(r"\w+(\.(py|js|css|sha256)|/)$")
 
 
 def drawn() -> dict[str, set[str]]:
@@ -374,12 +374,12 @@ def drawn() -> dict[str, set[str]]:
         if lines[0] in ("companion/", "tools/"):
             parent = folder = lines[0].rstrip("/")
             for line in lines[1:]:
-                names = list(itertools.takewhile(_FILE.match, line.split()))
-                if line.startswith("    "):  # files of the folder above
+                names = [n.rstrip("/") for n in itertools.takewhile(_ENTRY.match, line.split())]
+                if line.startswith("    "):  # what is in the folder above
                     trees[parent] = trees.get(parent, set()) | set(names)
                     continue
-                trees[folder] |= set(names) or {line.split()[0].rstrip("/")}
-                parent = f"{folder}/{line.split()[0].rstrip('/')}"
+                trees[folder] |= set(names)
+                parent = f"{folder}/{names[0]}"
             continue
         parent = ""
         for line in lines:
