@@ -195,7 +195,7 @@ def _download(known: Record, files: list[File]) -> dict[str, bytes]:
 
 def _get(known: Record, file: File, present: bytes | None, bar) -> bytes:
     """Download one file, check it, and put it into the cache; ``present`` is what lies there."""
-    from companion.interchange import atomic
+    from companion import atomic
 
     outside = sys.exception()
     place, named, url = _place(known, file), _named(known, file), _url(known, file)

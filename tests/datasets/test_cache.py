@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from companion import datasets
+from companion import atomic, datasets
 from companion.datasets import cache
-from companion.interchange import atomic
 from tests.datasets.served import COMMIT, CONTENTS, FILES, ONE, SMALL, TWO
 
 ROOT = Path(__file__).resolve().parents[2]
