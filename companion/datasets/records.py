@@ -91,8 +91,8 @@ class Record:
     caution
         What one has to know before trusting a result on it.
     licence
-        The licence's name, ``"public domain"``, or ``"none stated"``: such data may be used here,
-        but nobody has said that they may be passed on.
+        The licence's name, ``"public domain"``, or ``"none stated"``: nobody has said that such
+        data may be passed on.
     licence_url
         Its text, or where it is stated.
     credit
