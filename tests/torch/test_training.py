@@ -444,6 +444,16 @@ def test_without_a_folder_an_interrupt_is_one_too():
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_what_raises_within_a_step_leaves_the_last_checkpoint(tmp_path):
+    def raised():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, At(STEPS + 5, raised), save_every=2)
+    assert checkpoint.load(tmp_path / "last.safetensors")["where"] == "epoch 2, step 4"
+    assert_same(run(tmp_path, resume=True), run())
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
@@ -524,6 +534,9 @@ OTHERS = {
     "seed is 4": {"seed": 4},
     "precision is 'bfloat16'": {"precision": "bfloat16"},
     "loss is 'l1_loss', in the checkpoint 'mse_loss'": {"loss": nn.functional.l1_loss},
+    "own generators is 1, in the checkpoint 0": {
+        "loader": DataLoader(data(), BATCH, generator=torch.Generator())
+    },
     "batches is 11, in the checkpoint 6": {"loader": DataLoader(data(), 2)},
     "columns is": {"metrics": {"mae": torchmetrics.MeanAbsoluteError()}},
 }

@@ -40,10 +40,12 @@ class Group:
 
     def __init__(self, device, model):
         parameter = next(model.parameters(), torch.empty(0))
-        if device is None and torch.cuda.is_available():
-            device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-        self.device = parameter.device if device is None else torch.device(device)
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else parameter.device
+        self.device = torch.device(device)
         if self.device.type == "cuda":
+            if self.device.index is None:  # the processes of a machine have a GPU each
+                self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
             torch.cuda.set_device(self.device)
         if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
             backend = "nccl" if self.device.type == "cuda" else "gloo"
@@ -62,6 +64,13 @@ class Group:
         ids = [self.device.index] if self.device.type == "cuda" else None
         with self.exchange():
             return nn.parallel.DistributedDataParallel(model, device_ids=ids)
+
+    def settle(self, model) -> None:
+        """Give the model process 0's buffers: the others' are of the parts that they have seen."""
+        if self.size > 1:
+            with self.exchange():
+                for buffer in model.buffers():
+                    dist.broadcast(buffer, src=0)
 
     def part(self, argument: str, batches):
         """Return a loader for this process's part of each of the batches.
@@ -102,7 +111,7 @@ class Group:
             return value
         values = [value]
         with self.exchange():
-            dist.broadcast_object_list(values, device=self.device)
+            dist.broadcast_object_list(values, src=0, device=self.device)
         return values[0]
 
     def of_all(self, value) -> list:

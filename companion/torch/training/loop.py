@@ -173,7 +173,7 @@ def fit(
     settings = {
         "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
         "columns": ["loss", *names, "gradient_norm", "learning_rate", "seconds"],
-        "batches": len(batches) if hasattr(batches, "__len__") else None,
+        **{"batches": _length(batches), "own generators": len(generators)},
         **{"clip": clip, "precision": precision, "seed": seed},
         "scheduler_every": scheduler_every,
     }
@@ -208,10 +208,11 @@ def fit(
                 part = part_size(train, running.step)
                 items = _items(batch, weight, part)
                 with cast():
-                    value = loss(parallel(*inputs), target)
+                    output = parallel(*inputs)
+                    value = loss(output, target) if items else _nothing(model)
                 _check_loss(value)
                 # What all processes have to know: the loss of the whole batch, and of the wish.
-                own = items * value.item() if items else 0.0
+                own = items * value.item()
                 total, all_items, stop = group.sum(own, items, interruption.wished)
                 where = f"epoch {len(history) + 1}, step {running.step + 1}"
                 rate = float(optimizer.param_groups[0]["lr"])
@@ -248,6 +249,7 @@ def fit(
                     files.save(history, asdict(running), where)
                 if stop:
                     interruption.fulfil(f"training was stopped after {where}. {group.saved}")
+            group.settle(model)
             if not running.step:
                 raise ValueError("batches is empty: there is nothing to train on")
 
@@ -337,7 +339,7 @@ def _evaluated(model, batches, argument, loss, metrics, weight, cast, group):
                 output = model(*inputs)
                 value = loss(output, target)
             _check_loss(value)
-            total += items * value.item() if items else 0.0
+            total += items * value.item() if items else 0.0  # the mean of nothing may be NaN
             all_items += items
             updates += 1
             for metric in parts:
@@ -389,6 +391,11 @@ def _reason(history, epochs, patience):
     return None
 
 
+def _nothing(model):
+    """Return a loss of 0 with gradients of 0: for a part of a batch in which nothing counts."""
+    return sum((0 * p).sum() for p in model.parameters() if p.requires_grad)
+
+
 def _clipped(optimizer, clip):
     """Clip the gradient, and return the norm that it had."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -404,7 +411,7 @@ def _cast(precision, device):
 def _bar(progress, group, batches, epochs):
     from tqdm import tqdm
 
-    steps = epochs * len(batches) if hasattr(batches, "__len__") else None
+    steps = epochs * length if (length := _length(batches)) else None
     hidden = None if progress is None else not progress  # None: unless stderr is a terminal
     return tqdm(total=steps, unit="step", disable=True if group.rank else hidden)
 
@@ -481,8 +488,16 @@ def _check_batches(argument, batches):
             f"{argument} is {type(batches).__name__}, which can be iterated only once, expected a "
             "DataLoader or a list"
         )
-    if hasattr(batches, "__len__") and len(batches) == 0:
+    if _length(batches) == 0:
         raise ValueError(f"{argument} is empty, expected at least one batch")
+
+
+def _length(batches) -> int | None:
+    """Return how many batches there are, if that is known."""
+    try:
+        return len(batches)
+    except TypeError:  # a DataLoader has a length, but its stream may have none
+        return None
 
 
 def _check_batch(batch):
