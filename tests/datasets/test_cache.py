@@ -82,6 +82,16 @@ def test_what_is_there_needs_neither_network_nor_pooch_nor_permission(folder, mo
     assert cache.read("small") == CONTENTS
 
 
+def test_what_another_process_has_fetched_meanwhile_is_not_fetched_again(server, folder):
+    def give_one_and_let_two_appear(handler):
+        put(folder, TWO, CONTENTS[TWO])
+        handler.give(CONTENTS[ONE])
+
+    server.answers[ONE] = give_one_and_let_two_appear
+    assert cache.read("small") == CONTENTS
+    assert server.asked == [ONE]
+
+
 def test_without_a_choice_the_cache_is_the_users(tmp_path, monkeypatch):
     import pooch
 
@@ -263,12 +273,12 @@ def test_what_has_arrived_stays_when_a_later_file_fails(server, folder):
 
 
 def endless(handler):
-    """Send until nobody listens any more."""
+    """Send until nobody listens any more, or for 200 MB."""
     handler.send_response(200)
     handler.end_headers()
     try:
-        while True:
-            handler.wfile.write(b"x" * 65536)
+        for _ in range(200):
+            handler.wfile.write(b"x" * 1_000_000)
     except OSError:
         handler.server.release.set()
     handler.close_connection = True
