@@ -32,6 +32,7 @@ class Fault:
 
 NUMPY, TORCH, KERAS = "tests/numpy", "tests/torch", "tests/keras"
 INTERCHANGE = "tests/interchange"
+TRAINING, PARALLEL = "tests/torch/test_training.py", "tests/torch/test_training_parallel.py"
 IN_BROWSER = "tests/browser/test_cells_js.py"
 FAULTS = [
     # NumPy
@@ -285,6 +286,84 @@ FAULTS = [
         "if self.dropout and layer < self.num_layers - 1:",
         "if self.dropout:",
         TORCH,
+    ),
+    # Training
+    Fault(
+        "clip ignored",
+        "companion/torch/training/loop.py",
+        "math.inf if clip is None else clip",
+        "math.inf",
+        TRAINING,
+    ),
+    Fault(
+        "a batch's loss not weighted",
+        "companion/torch/training/loop.py",
+        "own = items * value.item()",
+        "own = value.item()",
+        TRAINING,
+    ),
+    Fault(
+        "an update with a loss that is NaN",
+        "companion/torch/training/loop.py",
+        "if not math.isfinite(total):",
+        "if False:",
+        TRAINING,
+    ),
+    Fault(
+        "the epoch's order not the one that it began with",
+        "companion/torch/training/loop.py",
+        "    randomness.set_states(running.random, generators)",
+        "    pass",
+        TRAINING,
+    ),
+    Fault(
+        "random numbers not where the checkpoint has them",
+        "companion/torch/training/loop.py",
+        "            randomness.set_states(random_now, generators)",
+        "            pass",
+        TRAINING,
+    ),
+    Fault(
+        "patience of one epoch more",
+        "companion/torch/training/loop.py",
+        "history.since_best >= patience",
+        "history.since_best > patience",
+        TRAINING,
+    ),
+    Fault(
+        "the optimizer starts anew",
+        "companion/torch/training/folder.py",
+        "            part.load_state_dict",
+        '            name == "optimizer" or part.load_state_dict',
+        TRAINING,
+    ),
+    Fault(
+        "last written before best",
+        "companion/torch/training/folder.py",
+        "            if best:\n",
+        "            checkpoint.save(self.path / LAST, parts | state)\n            if best:\n",
+        TRAINING,
+    ),
+    Fault(
+        "parts of a batch that count alike, whatever is in them",
+        "companion/torch/training/loop.py",
+        "(group.size * items / all_items)",
+        "1.0",
+        PARALLEL,
+    ),
+    Fault(
+        "NaN from a part in which nothing counts",
+        "companion/torch/training/loop.py",
+        "value = loss(output, target) if items else _nothing(model)",
+        "value = loss(output, target)",
+        PARALLEL,
+    ),
+    Fault(
+        "each process shuffles by itself",
+        "companion/torch/training/loop.py",
+        "Running(group.of_first(randomness.states(generators)))",
+        "Running(randomness.states(generators))",
+        PARALLEL,
     ),
     # Keras
     Fault(

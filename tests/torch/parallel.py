@@ -1,5 +1,7 @@
 """Training in two processes; test_training_parallel.py runs this under torchrun."""
 
+import contextlib
+import io
 import os
 import signal
 import sys
@@ -13,6 +15,7 @@ from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, Te
 import companion.torch as ct
 from companion.torch import training
 
+PROCESSES = int(os.environ.get("WORLD_SIZE", 1))
 RANK = int(os.environ.get("RANK", 0))
 #: Items and batch size: even parts; unequal ones; and a last batch of one item for two processes.
 SIZES = {"even": (16, 4), "uneven": (15, 5), "one left": (13, 4)}
@@ -60,7 +63,7 @@ def train(size="even", dtype=torch.float64, dropout=0.0, mask=False, loss=None, 
         validation=DataLoader(TensorDataset(x[:7], y[:7]), 3),
         metrics=None if dropout else {"mae": mean_absolute_error()},
         weight=valid_steps if mask else None,
-        **({"epochs": 3, "clip": 1.0, "device": "cpu", "progress": True} | arguments),
+        **({"epochs": 3, "clip": 1.0, "device": "cpu", "progress": PROCESSES > 1} | arguments),
     )
     columns = {name: v for name, v in history.columns.items() if name != "seconds"}
     return {"weights": model.state_dict(), "columns": columns, "stopped": history.stopped}
@@ -117,8 +120,18 @@ def fit(batches):
 
 def equal(root):
     """All that can be tried in one start of two processes."""
-    found = {"cases": [train(**case) for case in cases()]}
-    # Dropout differs; interrupted in one process, both stop at the same step, and go on.
+    with contextlib.redirect_stderr(io.StringIO()) as shown:
+        found = {"cases": [train(**case) for case in cases()]}
+    found["shown"] = shown.getvalue()
+    found["drawn"] = []
+
+    def drawing(output, target):
+        if output.requires_grad:
+            found["drawn"].append(torch.rand(()).item())
+        return nn.functional.mse_loss(output, target)
+
+    train(loss=drawing, epochs=1)
+    # Interrupted in one process, both stop at the same step, and go on.
     found["dropout"] = train(dropout=0.5)
     folder, arguments = root / "interrupted", {"dropout": 0.5, "save_every": 3}
     loss = Once(6, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -167,6 +180,7 @@ def dying(root):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     root = Path(sys.argv[2])
     found = {"equal": equal, "dying": dying}[sys.argv[1]](root)
     torch.save(found, root / f"{sys.argv[1]}-{RANK}.pt")

@@ -105,6 +105,14 @@ def assert_same(got, expected):
         assert got == expected or (got != got and expected != expected)
 
 
+@pytest.fixture(autouse=True)
+def _as_in_the_foreground():
+    """A shell starts what runs in the background such that it ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class At:
     """A loss that does something in its n-th call in training."""
 
@@ -356,6 +364,14 @@ def test_a_schedule_by_the_step_goes_on(tmp_path):
     assert_same(run(tmp_path, made=made(5), resume=True, **arguments), expected)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_goes_on(tmp_path, precision):
+    expected = run(precision=precision)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, At(9, interrupt), precision=precision)
+    assert_same(run(tmp_path, resume=True, precision=precision), expected)
+
+
 LOADERS = {
     "own generator": lambda: DataLoader(
         data(), BATCH, shuffle=True, generator=torch.Generator().manual_seed(8)
@@ -461,7 +477,8 @@ def contents(folder):
 def test_killed_with_its_process_at_any_moment_it_goes_on():
     """SIGKILL and SIGTERM at random moments, and a file-size limit; see what `killed.py` does."""
     command = [sys.executable, "-W", "error", str(HERE / "killed.py")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -487,6 +504,26 @@ def test_a_full_disk_leaves_checkpoint_and_weights(tmp_path, monkeypatch, what):
     # The model has learnt for one more epoch, and has kept it.
     assert_same(dict(made[0].state_dict()), dict(run(epochs=3)[0]))
     assert_same(run(tmp_path, resume=True), run())
+
+
+def test_broken_off_between_its_two_files_the_best_is_written_again(tmp_path, monkeypatch):
+    write = checkpoint.write
+
+    def broken(path, content):
+        if path.name == "best.safetensors":
+            raise OSError(errno.EIO, "Input/output error")
+        write(path, content)
+
+    run(tmp_path / "whole", epochs=2)
+    run(tmp_path / "broken", epochs=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "write", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            run(tmp_path / "broken", epochs=2, resume=True)
+    run(tmp_path / "broken", epochs=2, resume=True)
+    best = [checkpoint.load(tmp_path / name / "best.safetensors") for name in ("whole", "broken")]
+    assert best[0]["where"] == "epoch 2"
+    assert_same(*best)
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -124,12 +124,12 @@ class Group:
         return values
 
     def by_first(self, action):
-        """Return what ``action()`` returns in process 0; its ``OSError`` or ``ValueError`` too."""
+        """Return what ``action()`` returns in process 0, or raise what it raises there."""
         result = error = None
         if self.rank == 0:
             try:
                 result = action()
-            except (OSError, ValueError) as raised:
+            except (OSError, TypeError, ValueError) as raised:
                 error = raised
         result, error = self.of_first((result, error))
         if error is not None:
@@ -186,7 +186,9 @@ def _part_of(loader, rank, size):
         for name in (
             *("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn"),
             *("multiprocessing_context", "generator", "persistent_workers", "prefetch_factor"),
+            "in_order",
         )
+        if hasattr(loader, name)
     }
     part = Part(loader.batch_sampler, rank, size)
     return DataLoader(loader.dataset, batch_sampler=part, **own)

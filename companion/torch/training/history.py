@@ -106,13 +106,24 @@ class History:
                 curves = {panel: ("", "h", "o-")}
             elif "validation_loss" in self.columns:
                 curves["validation_loss"] = ("validation", "h", "o-")
+            highest = max(self[column][-1] for column in curves)
             for column, (text, colour, style) in curves.items():
                 values = self[column]
                 ax.plot(epochs, values, style, color=plots.colour(colour), markersize=3)
-                plots.label(ax, len(self), values[-1], text, colour)
+                side = "bottom" if values[-1] == highest else "top"  # two that end at one place
+                plots.label(ax, len(self), values[-1], text, colour, va=side)
             ax.axvline(self.best_epoch, color=plots.colour("faint"), zorder=0)
             ax.set_ylabel(panel)
-            ax.margins(x=0.08)
+            ax.margins(x=0.08, y=0.12)
+        axes[0, 0].annotate(
+            "best",
+            (self.best_epoch, 1),
+            xycoords=axes[0, 0].get_xaxis_transform(),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            color=plots.colour("muted"),
+        )
         axes[-1, 0].set_xlabel("epoch")
         axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
         return fig

@@ -71,7 +71,7 @@ def fit(
     ``resume=True``, training ends with the weights, optimizer and history of a run that was never
     killed: bit for bit on a CPU, on one machine with one number of threads, unless the model or
     the data draw random numbers from elsewhere than Python's ``random``, NumPy's global
-    generator, PyTorch's, and the generators of the loaders.
+    generator, PyTorch's, and the generators of the loaders, or the loaders' workers persist.
 
     Under ``torchrun`` the processes share the work: of every batch of the loader each takes its
     part, and gradients, losses and metrics are those of the whole batch, also where the parts are
@@ -207,7 +207,7 @@ def fit(
                 *inputs, target = batch
                 part = part_size(train, running.step)
                 items = _items(batch, weight, part)
-                with cast():
+                with group.exchange(), cast():
                     output = parallel(*inputs)
                     value = loss(output, target) if items else _nothing(model)
                 _check_loss(value)
