@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -392,6 +393,7 @@ def test_data_go_on_where_they_were(tmp_path, loader):
     assert_same(run(tmp_path, loader=loader(), resume=True, save_every=2), expected)
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # a loader forks its workers
 def test_workers_go_on_where_they_were(tmp_path):
     def loader():
         return DataLoader(Noisy(), 8, shuffle=True, num_workers=1)
@@ -476,8 +478,10 @@ def contents(folder):
 
 def test_killed_with_its_process_at_any_moment_it_goes_on():
     """SIGKILL and SIGTERM at random moments, and a file-size limit; see what `killed.py` does."""
-    command = [sys.executable, "-W", "error", str(HERE / "killed.py")]
-    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    # Python warns of a fork beside threads; there it has one.
+    warnings = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+    command = [sys.executable, *warnings, str(HERE / "killed.py")]
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -806,6 +810,12 @@ def test_history_is_json_and_plots(tmp_path):
         history["f1"]
     with pytest.raises(ValueError, match="row has the columns"):
         history.append({"loss": 1.0})
+
+
+def test_it_trains_in_a_thread_that_gets_no_signals():
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(run).result()
+    assert_same(found, run())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
