@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -673,9 +674,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path, value):
         run(tmp_path, At(STEPS + 2, broken), made=made)
     text = str(raised.value)
     assert isinstance(raised.value, FloatingPointError)
-    for words in (str(value), "epoch 2, step 2", "learning rate 0.05", "last gradient norm 0."):
-        assert words in text or words == "last gradient norm 0."
-    assert "last gradient norm nan" not in text
+    for words in ("the loss is", str(value), "epoch 2, step 2", "learning rate 0.05"):
+        assert words in text
+    assert re.search(r"last gradient norm \d", text)
     assert_same(dict(made[0].named_parameters()), broken.weights)
     assert_same(run(tmp_path, resume=True), run())
 
