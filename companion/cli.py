@@ -1,12 +1,16 @@
-"""The command ``companion``: ``check``, ``bench`` and ``datasets``."""
+"""The command ``companion``: ``train``, ``check``, ``bench`` and ``datasets``."""
 
 import argparse
+import dataclasses
+import inspect
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from companion import __version__, spec
+from companion import __version__, applications, spec
+from companion.applications import APPLICATIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,12 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 when all is well, 1 when something that was checked fails. Bad usage ends the process
-        with status 2 and one line on stderr.
+        0 when all is well, 1 when something that was run or checked fails, 130 after Ctrl-C. Bad
+        usage ends the process with status 2. What went wrong is said in one line on stderr.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    return options.command(options, parser)
+    try:
+        return options.command(options, parser)
+    except KeyboardInterrupt:
+        return _stopped(parser.prog, "stopped", 130)
 
 
 def _parser():
@@ -35,11 +42,13 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"companion {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
+    _train_parser(commands)
     check = commands.add_parser(
         "check",
-        help="compare all implementations that are installed, forward and backward",
-        description="Compare every cell in NumPy, PyTorch, Keras and ONNX Runtime, as far as they "
-        "are installed: [OK] or [FAIL] a line; exit status 1 if one fails.",
+        help="is all that is installed in order, and does it give the same numbers?",
+        description="Look at the environment, then compare every cell in NumPy, PyTorch, Keras and "
+        "ONNX Runtime, forward and backward. A line each: [OK], [FAIL], or [--] for what is "
+        "optional and not there; exit status 1 if one fails.",
     )
     check.set_defaults(command=_check)
     check.add_argument(
@@ -86,6 +95,157 @@ def _parser():
     return parser
 
 
+def _train_parser(commands):
+    known = "\n".join(f"  {name:<8}{what}" for name, what in APPLICATIONS.items())
+    train = commands.add_parser(
+        "train",
+        help="train a network for an application, and test it beside simple baselines",
+        usage="%(prog)s application [option ...]",
+        description="Train a network for an application, and test it beside simple baselines.",
+        epilog=f"applications:\n{known}\n\n`companion train sst --help` shows the settings of sst.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.set_defaults(command=_train)
+    train.add_argument("application", type=_application, help="one of those below")
+    rest = train.add_argument("settings", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    rest.required = False
+
+
+def _application(name):
+    try:
+        return applications.application(name)
+    except applications.UnknownApplication as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _settings_parser(kind):
+    """Return the parser of an application's own command, made from its fields."""
+    parser = _Parser(
+        prog=f"companion train {kind.name}",
+        description=inspect.getdoc(kind).replace("``", ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run = parser.add_argument_group("the run")
+    folder = Path("runs") / kind.name
+    run.add_argument(
+        "--folder",
+        type=Path,
+        default=folder,
+        help=f"where checkpoints and results go (default {folder})",
+    )
+    run.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in the folder, with its settings",
+    )
+    run.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        help="where to compute (default: a GPU, if there is one)",
+    )
+    settings = parser.add_argument_group("settings")
+    said = applications.options(kind)
+    for field in dataclasses.fields(kind):
+        option = said[field.name]
+        choices = f": {', '.join(option.choices)}" if option.choices else ""
+        default = repr(field.default) if field.type is str else field.default
+        settings.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_setting(field, option),
+            default=argparse.SUPPRESS,
+            metavar={int: "N", float: "X", str: "TEXT"}[field.type],
+            help=f"{option.help}{choices} (default {default})",
+        )
+    return parser
+
+
+def _setting(field, option):
+    def converted(text):
+        try:
+            value = field.type(text)
+        except ValueError:
+            value = text
+        try:
+            option.check(field.name, value, field.type)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return value
+
+    return converted
+
+
+def _train(options, parser):
+    kind = options.application
+    parser = _settings_parser(kind)
+    given = vars(parser.parse_args(options.settings))
+    folder, resume, device = (given.pop(name) for name in ("folder", "resume", "device"))
+    # torchrun starts the same command again when a process was lost.
+    resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    again = shlex.join([*parser.prog.split(), "--folder", str(folder), "--resume"])
+    try:
+        if device == "cuda":
+            _needs_cuda(parser)
+        from companion.applications import running
+        from companion.torch.training import LostProcessError, NonFiniteError
+    except ImportError as error:
+        parser.error(_advice(error, kind))
+    try:
+        saved = running.saved_settings(kind, folder) if resume else {}
+        result = running.train(
+            kind(**(saved | given)),
+            folder,
+            resume=resume,
+            device=device,
+            say=_print if _is_first() else None,
+        )
+    except running.RunError as error:
+        if resume:
+            parser.error(f"argument --resume: {error}")
+        parser.error(
+            f"argument --folder: {error}: `{again}` goes on with it, or take another folder"
+        )
+    except ImportError as error:
+        parser.error(_advice(error, kind))
+    except KeyboardInterrupt:
+        if not (folder / running.RUN).exists():
+            raise
+        return _stopped(parser.prog, f"stopped; `{again}` goes on", 130)
+    except LostProcessError as error:
+        return _stopped(parser.prog, f"error: {error}", 1, everyone=True)
+    except (NonFiniteError, OSError) as error:
+        return _stopped(parser.prog, f"error: {error}", 1)
+    except ValueError as error:  # of `fit`: the checkpoint is damaged, or of another run
+        if not resume:
+            raise
+        return _stopped(parser.prog, f"error: {error}", 1)
+    if result is not None:
+        print(f"\n{result}\n")
+        print(f"The best weights and all numbers are in {folder}. To train for longer:")
+        print(f"{again} --epochs {2 * result.application.epochs}")
+    return 0
+
+
+def _print(line):
+    print(line, flush=True)  # before the progress bar, also into a file
+
+
+def _is_first():
+    """Say whether this is the process that speaks, of those that torchrun has started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _stopped(prog, message, status, everyone=False):
+    if everyone or _is_first():
+        print(f"{prog}: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _advice(error, kind):
+    if "pip install" in str(error):  # a data set's loader says it itself
+        return str(error)
+    return f'{error}: pip install "gate-by-gate[{",".join(kind.extras)}]"'
+
+
 def _datasets_parser(commands):
     datasets = commands.add_parser(
         "datasets",
@@ -118,7 +278,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage above it."""
 
     def error(self, message):
-        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        if _is_first():
+            print(f"{self.prog}: error: {message}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -138,10 +299,16 @@ def _size(text):
 
 def _check(options, parser):
     os.environ.setdefault("JAX_ENABLE_X64", "1")  # read when JAX is loaded, if Keras runs on it
-    from companion import bench, parity
+    from companion import bench, environment, parity
 
     for name, value in bench.machine().items():
         print(f"{name:<14}{value}")
+    print()
+    wrong = 0
+    for finding in environment.findings():
+        mark = {True: "[OK]", False: "[FAIL]", None: "[--]"}[finding.holds]
+        wrong += finding.holds is False
+        print(f"{mark:<7}{finding.name:<18}{finding.detail}")
     print(f"\n{'':<7}{'cell':<18}{'against NumPy':<21}{'forward':>9}{'gradient':>10}{'allowed':>9}")
     failed = 0
     for result in parity.compare(options.cell, options.seed):
@@ -155,8 +322,10 @@ def _check(options, parser):
             "" if value is None else f"{value:.0e}" for value in (result.forward, result.gradient)
         )
         print(f"{line}{forward:>9}{gradient:>10}{result.tolerance:>9.0e}")
+    if wrong:
+        print(f"\n{wrong} of the lines about the environment say [FAIL].")
     print(f"\n{failed} of the comparisons fail." if failed else "\nAll that is installed agrees.")
-    return int(failed > 0)
+    return int(failed + wrong > 0)
 
 
 def _bench(options, parser):
