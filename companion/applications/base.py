@@ -166,6 +166,7 @@ class Application(ABC):
     dropout: float = option(0.0, "share of the hidden units that is dropped", least=0, most=0.95)
     batch: int = option(32, "items in a batch", least=1)
     learning_rate: float = option(1e-3, "of AdamW", above=0)
+    decay: float = option(1.0, "factor of the learning rate after each epoch", above=0, most=1)
     weight_decay: float = option(0.0, "of AdamW", least=0)
     clip: float = option(1.0, "largest norm of the gradient", above=0)
     patience: int = option(

@@ -65,9 +65,13 @@ class Result:
         lines += [f"  {name:<{width}}{value:>8.3f}" for name, value in rows.items()]
         apart = f"{abs(self.score - self.baselines[best]):.3f} {metric.unit}".strip()
         if self.wins:
-            lines.append(f"The {cell} is better than the best baseline, {best}, by {apart}.")
+            lines.append(
+                f"The {cell} is better than the best baseline, {best}, by {apart} with this seed."
+            )
         else:
-            lines.append(f"The baseline wins: {best} is better than the {cell} by {apart}.")
+            lines.append(
+                f"The baseline wins: {best} is better than the {cell} by {apart} with this seed."
+            )
         if self.sample:
             lines += ["", "A sample:", self.sample]
         return "\n".join(lines)
@@ -126,18 +130,20 @@ def train(
             count = sum(parameter.numel() for parameter in network.parameters())
             say(f"Data: {data.about}.")
             say(f"Network: {application.cell}, {application.units} units, {count:,} parameters.")
+        optimizer = torch.optim.AdamW(
+            network.parameters(),
+            application.learning_rate,
+            weight_decay=application.weight_decay,
+        )
         history = training.fit(
             network,
             _loader(data.train, application),
             application.loss,
-            torch.optim.AdamW(
-                network.parameters(),
-                application.learning_rate,
-                weight_decay=application.weight_decay,
-            ),
+            optimizer,
             epochs=application.epochs,
             validation=_loader(data.validation, application, shuffle=False),
             clip=application.clip,
+            scheduler=torch.optim.lr_scheduler.ExponentialLR(optimizer, application.decay),
             patience=application.patience or None,
             folder=folder,
             resume=resume and (folder / LAST).exists(),
