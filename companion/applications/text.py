@@ -50,10 +50,11 @@ class Text(Application):
     name = "text"
     metric = Metric("cross-entropy", "bits per character")
 
-    epochs: int = 8
+    epochs: int = 10
     units: int = 128
     batch: int = 32
-    learning_rate: float = 4e-3
+    learning_rate: float = 8e-3
+    decay: float = 0.9
     window: int = option(
         96, "characters that are read in training in one piece", least=2, most=4096
     )
