@@ -109,10 +109,10 @@ class Text(Application):
     def baselines(self, data):  # noqa: D102
         count = len(data.characters)
         train, validation = data.texts["train"], data.texts["validation"]
-        # The length of the context is chosen where the network's epoch is.
-        lengths = ngram_bits(train, validation[: data.validation.target.size + 1], count)
+        # What the network predicts too, the last incomplete piece left out.
+        chosen = ngram_bits(train, validation[: data.validation.target.size + 1], count)
         test = ngram_bits(train, data.texts["test"][: data.test.target.size + 1], count)
-        best = int(np.argmin(lengths))
+        best = int(np.argmin(chosen))  # on the part where the network's epoch is chosen
         return {
             f"{best + 1}-gram counts": float(test[best]),
             "frequencies of characters": float(test[0]),
@@ -161,17 +161,16 @@ def ngram_bits(train: np.ndarray, text: np.ndarray, n_symbols: int) -> np.ndarra
     bits = []
     for length in range(LONGEST + 1):
         seen, asked = _contexts(train, length, n_symbols), _contexts(text, length, n_symbols)
-        symbols = train[length:]
-        pairs, times = np.unique(seen * n_symbols + symbols, return_counts=True)
+        pairs, times = np.unique(seen * n_symbols + train[length:], return_counts=True)
         contexts, totals = np.unique(seen, return_counts=True)
         _, followers = np.unique(pairs // n_symbols, return_counts=True)
         count = _looked_up(pairs, times, asked * n_symbols + text[length:])
         total = _looked_up(contexts, totals, asked)
         kinds = _looked_up(contexts, followers, asked)
-        shorter = likely[length:]
         known = total > 0
-        likely = likely.copy()
-        likely[length:][known] = ((count + kinds * shorter) / np.maximum(total + kinds, 1))[known]
+        shorter = likely[length:]
+        mixed = (count + kinds * shorter) / np.maximum(total + kinds, 1)
+        likely[length:] = np.where(known, mixed, shorter)
         bits.append(-np.log2(likely[1:]).mean())
     return np.array(bits)
 

@@ -36,7 +36,7 @@ def test_no_paragraph_is_in_two_parts(data):
 def test_the_vocabulary_is_the_training_text_s(data, monkeypatch):
     assert set(decoded(data, "train")) == set(data.characters[:-1])
     assert data.characters[-1] == UNKNOWN not in decoded(data, "train")
-    topics = {"only": "\n\n".join(f"word {'abcdefghij'[k]}" for k in range(10)) * 1}
+    topics = {"only": "\n\n".join(f"word {'abcdefghij'[k]}" for k in range(10))}
     monkeypatch.setattr(datasets, "topics", lambda: topics)
     small = Text(window=2).prepare()
     assert decoded(small, "test") == f"word {UNKNOWN}"  # its j is in no other paragraph
