@@ -179,8 +179,6 @@ def _train(options, parser):
     parser = _settings_parser(kind)
     given = vars(parser.parse_args(options.settings))
     folder, resume, device = (given.pop(name) for name in ("folder", "resume", "device"))
-    # torchrun starts the same command again when a process was lost.
-    resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     again = shlex.join([*parser.prog.split(), "--folder", str(folder), "--resume"])
     try:
         if device == "cuda":
@@ -189,6 +187,9 @@ def _train(options, parser):
         from companion.torch.training import LostProcessError, NonFiniteError
     except ImportError as error:
         parser.error(_advice(error, kind))
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)):
+        # A process was lost, and torchrun has started the same command again.
+        resume = resume or (folder / running.RUN).exists()
     try:
         saved = running.saved_settings(kind, folder) if resume else {}
         result = running.train(

@@ -177,6 +177,15 @@ def test_train_prints_the_same_for_the_same_seed(capsys, sst, tmp_path):
     assert "argument --resume: units is 5, but the run in " in capsys.readouterr().err
 
 
+def test_a_command_that_torchrun_starts_again_resumes(capsys, monkeypatch, sst):
+    assert main(sst("run", "--epochs", "1")) == 0
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    one = capsys.readouterr().out
+    assert main(sst("run", "--epochs", "1")) == 0
+    assert capsys.readouterr().out == one
+    assert main(sst("new", "--epochs", "1")) == 0  # lost before there was anything
+
+
 def test_the_bar_is_there_in_a_terminal(monkeypatch, sst):
     class Terminal(io.StringIO):
         def isatty(self):

@@ -537,8 +537,8 @@ FAULTS = [
     Fault(
         "a process that was lost starts afresh",
         "companion/cli.py",
-        "resume = resume or int(",
-        "resume = resume and int(",
+        "resume = resume or (folder",
+        "resume = resume and (folder",
         "tests/test_cli.py",
     ),
     Fault(
