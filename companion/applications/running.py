@@ -26,7 +26,7 @@ class RunError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class RunResult:
     """What a run has found.
 
     Attributes
@@ -85,7 +85,7 @@ def train(
     device=None,
     progress: bool | None = None,
     say: Callable[[str], object] | None = None,
-) -> Result | None:
+) -> RunResult | None:
     """Train an application's network, and test it beside its baselines.
 
     The test set is looked at once, with the weights of the epoch that was best in validation.
@@ -104,7 +104,7 @@ def train(
 
     Returns
     -------
-    result : Result
+    result : RunResult
         ``None`` in all processes but the first, where ``torchrun`` has started several.
 
     Raises
@@ -154,7 +154,7 @@ def train(
         if not first:
             return None
         training.load_weights(network, folder / BEST)
-        result = Result(
+        result = RunResult(
             application,
             application.score(data, "test", _outputs(network, data.test, application)),
             application.baselines(data),

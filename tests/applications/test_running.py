@@ -69,7 +69,7 @@ def test_text_is_written_at_the_end(monkeypatch):
 def test_who_wins():
     def of(score, baselines):
         history = training.History({"loss": [1.0]})
-        return running.Result(SeaSurfaceTemperature(), score, baselines, "", history)
+        return running.RunResult(SeaSurfaceTemperature(), score, baselines, "", history)
 
     wins = of(1.0, {"a": 2.0, "b": 1.5})
     assert wins.wins and str(wins).endswith(
