@@ -132,7 +132,7 @@ class Option:
 def option(default: Any, help: str, **bounds: Any) -> Any:
     """Return a field of an application: a setting with its help and its bounds.
 
-    An application that has another default for a setting of `Application` gives only that.
+    An application that has another default for a setting of :class:`Application` gives only that.
     """
     return dataclasses.field(default=default, metadata={"option": Option(help, **bounds)})
 

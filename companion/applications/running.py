@@ -98,7 +98,7 @@ def train(
         Where checkpoints, ``run.json`` (the settings) and ``result.json`` go; ``None`` keeps
         nothing.
     resume, device, progress
-        As `companion.torch.training.fit` takes them.
+        As :func:`companion.torch.training.fit` takes them.
     say
         Called with a line for people at a time, before training.
 

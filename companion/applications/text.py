@@ -30,7 +30,7 @@ class Codes(Data):
     Parameters
     ----------
     characters
-        The training text's characters and `UNKNOWN`; a character's code is its place.
+        The training text's characters and ``UNKNOWN``; a character's code is its place.
     texts
         By part, all of its codes, (n,) int64.
     """
@@ -137,11 +137,11 @@ def encode(text: str, characters: str) -> np.ndarray:
 
 
 def ngram_bits(train: np.ndarray, text: np.ndarray, n_symbols: int) -> np.ndarray:
-    """Return the bits per symbol of n-gram models, for contexts of 0 to `LONGEST` symbols.
+    """Return the bits per symbol of n-gram models, for contexts of 0 to ``LONGEST`` symbols.
 
     A model mixes what it has counted after its context with what the next shorter context says,
     by the share of new symbols that was seen there (Witten and Bell 1991, method C). The first
-    `LONGEST` symbols of the text have no context of that length: they take the longest they have.
+    ``LONGEST`` symbols of the text have no context of that length: they take the longest they have.
 
     Parameters
     ----------
