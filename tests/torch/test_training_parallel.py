@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from companion.torch import training
 from tests.torch import parallel
 
 SCRIPT = Path(parallel.__file__)
 # float64 as close as one can ask; float32 as the issue of this does.
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
+
+#: Else a restarted process may be told where the dead ones listened: pytorch/pytorch#167288.
+RESTARTS = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 def torchrun(root, what, *options):
@@ -24,7 +28,7 @@ def torchrun(root, what, *options):
         capture_output=True,
         text=True,
         timeout=300,
-        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[2]), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[2]), "OMP_NUM_THREADS": "1"} | RESTARTS,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return done, [torch.load(root / f"{what}-{rank}.pt") for rank in (0, 1)]
@@ -127,3 +131,15 @@ def test_a_killed_process_ends_the_job_clearly_and_it_goes_on(tmp_path, two):
     for each in found:
         assert furthest(each, expected[0]["dropout"]) == 0
         assert each["columns"] == expected[0]["dropout"]["columns"]
+
+
+def test_a_process_that_meets_nobody_at_the_start_says_so_in_a_line(monkeypatch):
+    def refused(*_, **__):
+        raise RuntimeError("Gloo connectFullMesh failed with Connection refused. More\nlines")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(torch.distributed, "init_process_group", refused)
+    model = torch.nn.Linear(1, 1)
+    with pytest.raises(training.LostProcessError, match=r"^process 1 of 2 could not .*again$"):
+        training.evaluate(model, [(torch.ones(1, 1),) * 2], torch.nn.functional.mse_loss)

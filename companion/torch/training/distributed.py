@@ -47,14 +47,18 @@ class Group:
             if self.device.index is None:  # the processes of a machine have a GPU each
                 self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
             torch.cuda.set_device(self.device)
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        #: What is said of the last checkpoint when another process is lost.
+        self.saved = "Start again"
+        self.rank = int(os.environ.get("RANK", 0))
+        self.size = int(os.environ.get("WORLD_SIZE", 1))
+        if self.size > 1 and not dist.is_initialized():
             backend = "nccl" if self.device.type == "cuda" else "gloo"
-            dist.init_process_group(backend, timeout=TIMEOUT)
+            with self.exchange():
+                dist.init_process_group(backend, timeout=TIMEOUT)
             atexit.register(_leave)
         together = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if together else 0
         self.size = dist.get_world_size() if together else 1
-        #: What is said of the last checkpoint when another process is lost.
         self.saved = "No checkpoint has been written"
 
     def parallel(self, model) -> nn.Module:
