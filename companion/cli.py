@@ -379,10 +379,11 @@ def _needs_cuda(parser):
 
 def _list_datasets(options, parser):
     from companion.datasets import RECORDS
+    from companion.datasets.records import size_in_words
 
     print(f"{'name':<18}{'what':<48}{'size':>9}  {'here':<19}licence")
     for name, known in RECORDS.items():
-        size = _bytes(known.size)
+        size = size_in_words(known.size)
         print(f"{name:<18}{known.title:<48}{size:>9}  {_where(known):<19}{known.licence}")
     return 0
 
@@ -405,10 +406,6 @@ def _where(known):
         return "cannot be read"
 
 
-def _bytes(size):
-    return f"{size / 1e6:.1f} MB" if size >= 999_500 else f"{size / 1e3:.0f} kB"
-
-
 def _fetch_datasets(options, parser):
     from companion.datasets import (
         RECORDS,
@@ -418,7 +415,7 @@ def _fetch_datasets(options, parser):
         fetch,
         record,
     )
-    from companion.datasets.records import Package
+    from companion.datasets.records import Package, size_in_words
 
     if bool(options.name) == options.all:
         parser.error("argument name: expected names of data sets, or --all in their place")
@@ -442,5 +439,5 @@ def _fetch_datasets(options, parser):
             continue
         files = "1 file" if count == 1 else f"{count} files"
         place = cache_folder().joinpath(*known.origin.name.split("/"))
-        print(f"{known.name}: {files}, {_bytes(known.size)}, in {place}")
+        print(f"{known.name}: {files}, {size_in_words(known.size)}, in {place}")
     return int(failed > 0)

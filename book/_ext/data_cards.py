@@ -7,7 +7,7 @@ all. A card's label is ``data-`` and the set's name, with hyphens: ``[taxis](#da
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from companion.datasets.records import RECORDS, Package, Record, Repository
+from companion.datasets.records import RECORDS, Package, Record, Repository, size_in_words
 
 KINDS = {"bundled": Package, "downloaded": Repository}
 #: Above this, a card names the list of the files in place of the files.
@@ -20,9 +20,8 @@ def label(name: str) -> str:
 
 
 def size(count: int) -> str:
-    """Say a number of bytes as people read it."""
-    text = f"{count / 1e6:.1f} MB" if count >= 999_500 else f"{count / 1e3:.0f} kB"
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
+    """Say a number of bytes as people read it, on one line."""
+    return size_in_words(count).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def licence(known: Record) -> str:

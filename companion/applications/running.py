@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from companion import atomic
 from companion.applications.base import Application, Split, options
 from companion.torch import training
+from companion.torch.training.folder import BEST, LAST
 
 #: What is known of a run beside the files of `companion.torch.training.fit`.
 RUN, RESULT = "run.json", "result.json"
-LAST, BEST = "last.safetensors", "best.safetensors"
 
 
 class RunError(ValueError):

@@ -134,6 +134,11 @@ class UnknownDataset(LookupError):
         self.near = near
 
 
+def size_in_words(count: int) -> str:
+    """Say a number of bytes as people read it: ``"3 kB"``, ``"5.5 MB"``."""
+    return f"{count / 1e6:.1f} MB" if count >= 999_500 else f"{count / 1e3:.0f} kB"
+
+
 def record(name: str) -> Record:
     """Return the record of a data set.
 
