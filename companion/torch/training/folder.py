@@ -10,7 +10,9 @@ import torch
 from companion.torch.training import checkpoint, randomness
 from companion.torch.training.history import History
 
-LAST, BEST, HISTORY = "last.safetensors", "best.safetensors", "history.json"
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+HISTORY = "history.json"
 
 
 class Folder:
